@@ -1,0 +1,38 @@
+// Runs tests: all of them, or the files named. Builds first. Options: --alone (do not build the product's entries), --lenient.
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+const args = process.argv.slice(2);
+const flags = args.filter((a) => a === '--alone' || a === '--lenient');
+const named = args.filter((a) => a.endsWith('.test.ts')).map((f) => relative(root, resolve(f)));
+const rooms = args.filter((a) => a.startsWith('--room=')).map((a) => a.slice(7));
+const out = process.env.BRINE_BUILD ?? '.build';
+
+const run = (cmd, argv, env = {}) =>
+  spawnSync(cmd, argv, { stdio: 'inherit', env: { ...process.env, ...env } }).status ?? 1;
+
+if (!named.length && !rooms.length) {
+  if (run(process.execPath, ['build/prepare-tests.mjs'])) process.exit(1);
+  if (run(process.execPath, ['build/build.mjs'])) process.exit(1);
+}
+if (run(process.execPath, ['build/build.mjs', '--tests', ...flags, ...named])) process.exit(1);
+
+const all = (dir) =>
+  readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
+    e.isDirectory() ? all(join(dir, e.name)) : e.name.endsWith('.test.ts') ? [join(dir, e.name)] : [],
+  );
+const files = named.length
+  ? named
+  : all('test').filter((f) => !rooms.length || rooms.some((r) => f.startsWith(`test/${r}`)));
+const built = files.map((f) => join(out, f.replace(/\.ts$/, '.js')));
+// Tests with daemons share the machine's cores: files run two at a time.
+process.exit(
+  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...built], {
+    NODE_EXTRA_CA_CERTS: '',
+    BRINE_BUILD: out,
+  }),
+);

@@ -1,0 +1,39 @@
+/**
+ * A runner or wheel module: one file, named as operators type it. It runs in the salt-run process or in a job process of the
+ * master, never on the master's main thread; what the master alone may do it asks over the control socket.
+ */
+import type { Log } from '../../bus/log.ts';
+import type { Opts } from '../../bus/opts.ts';
+import type { Py, WireMap } from '../../bus/values.ts';
+import type { JobCache, ReturnerCtx } from '../../returners/contract.ts';
+import type { Fn } from '../../sls/signature.ts';
+import type { LocalClient } from '../client.ts';
+import type { KeyStore } from '../keys.ts';
+import type { MinionData } from '../minion-cache.ts';
+
+export interface RunnerCtx {
+  readonly opts: Opts;
+  readonly log: Log;
+  /** Publishes jobs and gathers returns through the running master. Throws SaltDaemonNotRunning where there is none. */
+  readonly client: LocalClient;
+  readonly keys: KeyStore;
+  readonly minions: MinionData;
+  readonly jobs: JobCache & { readonly ctx: ReturnerCtx };
+  /** The jid of this run. */
+  readonly jid: string;
+  /** Prints progress at once (salt-run prints it, a reaction logs it) and fires `salt/run/<jid>/progress`-like events as the reference does. */
+  progress(data: Py, outputter?: string): void;
+  fire(tag: string, data: WireMap): Promise<void>;
+  /** Calls another runner function. */
+  run(fun: string, args?: readonly Py[], kwargs?: Record<string, Py>): Promise<Py>;
+  /** A named order to the running master (reactor.add, queue.dead …) and its answer; see master/control.ts. */
+  master(order: string, data?: WireMap): Promise<Py>;
+  /** Set by a function that failed without throwing. */
+  retcode: number;
+}
+export interface RunnerModule {
+  virtual?(ctx: RunnerCtx): true | string | { reason: string };
+  readonly doc?: string;
+  readonly functions: Readonly<Record<string, Fn<RunnerCtx>>>;
+  readonly aliases?: Readonly<Record<string, string>>;
+}
