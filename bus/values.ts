@@ -52,7 +52,10 @@ export function canonicalKey(key: Py): unknown {
                 : [typeof c, String(c)];
           }),
         )}`;
-      return key;
+      // Objects of the template engine (escaped text …) say themselves what they equal as a key.
+      return typeof (key as { hashKey?: unknown }).hashKey === 'function'
+        ? (key as { hashKey(): unknown }).hashKey()
+        : key;
   }
 }
 
