@@ -1,3 +1,22 @@
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  type FSWatcher,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { SaltError } from '../bus/errors.ts';
+import type { Opts } from '../bus/opts.ts';
+import { globOf } from '../sls/fnmatch.ts';
+
 /** A key's state, named as `salt-key` and the directories under `pki_dir` name it. */
 export type KeyState = 'minions' | 'minions_pre' | 'minions_rejected' | 'minions_denied';
 
@@ -26,4 +45,240 @@ export interface KeyStore {
   delete(id: string): boolean;
   /** `hash_type` fingerprint with colons, as `salt-key -f` prints it. */
   finger(pem: string, hashType?: string): string;
+}
+
+/** The states in which a key is an id's one and only key; denied keys lie beside them. */
+export const LIVE_STATES = ['minions_rejected', 'minions_pre', 'minions'] as const satisfies readonly KeyState[];
+const STATES = [...LIVE_STATES, 'minions_denied'] as const;
+
+/**
+ * Whether a text may be a minion id: no separators, no NUL, no way out of a directory, at most 255 bytes. Dots and anything else a host name or an
+ * operator may use are fine.
+ */
+export function validId(id: unknown): id is string {
+  return (
+    typeof id === 'string' &&
+    id !== '' &&
+    id !== '.' &&
+    id !== '..' &&
+    !id.startsWith('..') &&
+    !/[/\\\0\n]/.test(id) &&
+    Buffer.byteLength(id) <= 255
+  );
+}
+
+/** A PEM text as it goes on the wire and is compared: trimmed, single line feeds. */
+export function cleanPem(pem: string): string {
+  return pem
+    .split(/\r?\n/)
+    .map((l) => l.trim())
+    .filter((l) => l !== '')
+    .join('\n');
+}
+
+/** Key names in the order in which salt-key lists them: without regard to case, then by code point. */
+export function sortNames(names: Iterable<string>): string[] {
+  return [...names].sort((a, b) => {
+    const x = a.toLowerCase();
+    const y = b.toLowerCase();
+    return x < y ? -1 : x > y ? 1 : a < b ? -1 : a > b ? 1 : 0;
+  });
+}
+
+/** Called with the id and state whenever a key file appeared, changed or went, whoever did it. */
+export type KeyChange = (id: string, state: KeyState) => void;
+
+/** The key store of a `pki_dir`. Accepted keys that were asked for are remembered until {@link PkiKeys.watch} reports a change of their file. */
+export class PkiKeys implements KeyStore {
+  private readonly accepted = new Map<string, string>();
+  private watchers: FSWatcher[] = [];
+
+  constructor(
+    readonly dir: string,
+    private readonly options: { permissive?: boolean; hashType?: string } = {},
+  ) {}
+
+  /** Makes the directories: 0700, or 0750 with `permissive_pki_access`. Called by those who may write. */
+  prepare(): void {
+    const mode = this.options.permissive ? 0o750 : 0o700;
+    for (const d of ['', ...STATES, 'minions_autosign']) {
+      const path = join(this.dir, d);
+      if (existsSync(path)) continue;
+      mkdirSync(path, { recursive: true, mode });
+      chmodSync(path, mode);
+    }
+  }
+
+  private path(id: string, state: KeyState): string {
+    if (!validId(id)) throw new SaltError('ValueError', `key ${JSON.stringify(id)} is not a valid minion_id`);
+    return join(this.dir, state, id);
+  }
+
+  private names(state: KeyState): string[] {
+    let entries: string[];
+    try {
+      entries = readdirSync(join(this.dir, state), { withFileTypes: true })
+        .filter((e) => e.isFile() && !e.name.startsWith('.') && validId(e.name))
+        .map((e) => e.name);
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw e;
+    }
+    return sortNames(entries);
+  }
+
+  list(): KeyList {
+    let local: string[] = [];
+    try {
+      local = readdirSync(this.dir).filter((f) => /^master.*\.(pem|pub)$/.test(f));
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
+    }
+    return {
+      minions_denied: this.names('minions_denied'),
+      minions_pre: this.names('minions_pre'),
+      minions_rejected: this.names('minions_rejected'),
+      minions: this.names('minions'),
+      local: sortNames(local),
+    };
+  }
+
+  match(glob: string): KeyList {
+    const tests = glob
+      .split(',')
+      .map((g) => g.trim())
+      .filter((g) => g !== '')
+      .map((g) => globOf(g));
+    const keep = (names: string[]): string[] => names.filter((n) => tests.some((t) => t(n)));
+    const all = this.list();
+    return {
+      minions_denied: keep(all.minions_denied),
+      minions_pre: keep(all.minions_pre),
+      minions_rejected: keep(all.minions_rejected),
+      minions: keep(all.minions),
+      local: keep(all.local),
+    };
+  }
+
+  get(id: string, state: KeyState): string | undefined {
+    if (state === 'minions') {
+      const known = this.accepted.get(id);
+      if (known !== undefined) return known;
+    }
+    const path = this.path(id, state);
+    let text: string;
+    try {
+      if (!lstatSync(path).isFile()) return undefined;
+      text = readFileSync(path, 'utf8');
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw e;
+    }
+    if (state === 'minions' && this.watchers.length) this.accepted.set(id, text);
+    return text;
+  }
+
+  /** The id's live key and its state; rejected counts before pending, pending before accepted. */
+  current(id: string): { state: KeyState; pem: string } | undefined {
+    if (this.accepted.has(id)) return { state: 'minions', pem: this.accepted.get(id)! };
+    for (const state of LIVE_STATES) {
+      const pem = this.get(id, state);
+      if (pem !== undefined) return { state, pem };
+    }
+    return undefined;
+  }
+
+  /** Ids with an accepted key. */
+  acceptedIds(): string[] {
+    return this.names('minions');
+  }
+
+  private write(id: string, state: KeyState, pem: string): void {
+    const path = this.path(id, state);
+    const draft = join(this.dir, state, `.${process.pid}.${createHash('sha1').update(id).digest('hex')}`);
+    writeFileSync(draft, pem, { mode: this.options.permissive ? 0o640 : 0o600 });
+    renameSync(draft, path);
+  }
+
+  /** Stores a key in a live state and removes the id from the two others. */
+  put(id: string, state: (typeof LIVE_STATES)[number], pem: string): void {
+    this.write(id, state, pem);
+    this.accepted.delete(id);
+    for (const other of LIVE_STATES) if (other !== state) rmSync(this.path(id, other), { force: true });
+  }
+
+  /** Keeps a foreign key that was offered under a known id; false when that very key is kept already. */
+  deny(id: string, pem: string): boolean {
+    const known = this.get(id, 'minions_denied');
+    if (known !== undefined && cleanPem(known) === cleanPem(pem)) return false;
+    this.write(id, 'minions_denied', pem);
+    return true;
+  }
+
+  private move(id: string, from: readonly KeyState[], to: 'minions' | 'minions_rejected'): boolean {
+    for (const state of from) {
+      if (state === to) continue;
+      const pem = this.get(id, state);
+      if (pem === undefined) continue;
+      this.put(id, to, pem);
+      if (state === 'minions_denied') rmSync(this.path(id, state), { force: true });
+      return true;
+    }
+    return false;
+  }
+
+  accept(id: string, from: readonly KeyState[]): boolean {
+    return this.move(id, from, 'minions');
+  }
+
+  reject(id: string, from: readonly KeyState[]): boolean {
+    return this.move(id, from, 'minions_rejected');
+  }
+
+  delete(id: string): boolean {
+    this.accepted.delete(id);
+    let gone = false;
+    for (const state of STATES) {
+      const path = this.path(id, state);
+      if (!existsSync(path)) continue;
+      rmSync(path, { force: true });
+      gone = true;
+    }
+    return gone;
+  }
+
+  finger(pem: string, hashType = this.options.hashType ?? 'sha256'): string {
+    const hex = createHash(hashType).update(cleanPem(pem)).digest('hex');
+    return hex.match(/../g)!.join(':');
+  }
+
+  /** Reports changes of key files made by anyone, and keeps the memory of accepted keys true. Costs nothing while nothing changes. */
+  watch(changed: KeyChange): void {
+    this.prepare();
+    for (const state of STATES) {
+      const w = watch(join(this.dir, state), { persistent: false }, (_event, name) => {
+        if (name === null) this.accepted.clear();
+        else if (validId(name) && !name.startsWith('.')) {
+          if (state === 'minions') this.accepted.delete(name);
+          changed(name, state);
+        }
+      });
+      w.on('error', () => this.accepted.clear());
+      this.watchers.push(w);
+    }
+  }
+
+  close(): void {
+    for (const w of this.watchers) w.close();
+    this.watchers = [];
+    this.accepted.clear();
+  }
+}
+
+/** The key store a configuration names (`pki_dir`, `permissive_pki_access`, `hash_type`). */
+export function openKeys(opts: Opts): PkiKeys {
+  return new PkiKeys(opts.str('pki_dir', '/etc/salt/pki/master'), {
+    permissive: opts.flag('permissive_pki_access'),
+    hashType: opts.str('hash_type', 'sha256'),
+  });
 }
