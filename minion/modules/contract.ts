@@ -21,6 +21,12 @@ export interface CallTable {
   doc(name: string): string | undefined;
   /** Why a module does not load (its `virtual` answered false), if so. */
   unavailable(module: string): string | undefined;
+  /** The outputter that a function's return asks for, if any. */
+  outputter?(name: string): string | undefined;
+  /** The file that provides a module, without its ending (`pkg` is provided by `aptpkg`). */
+  provider?(module: string): string | undefined;
+  /** Modules that are there but do not load on this machine, sorted. */
+  notLoaded?(): string[];
 }
 
 /** Blocking requests to the master over the daemon's channel; throws SaltReqTimeoutError, or SaltClientError when there is no master (`--local`). */
@@ -65,4 +71,6 @@ export interface ExecutionModule {
   readonly functions: Readonly<Record<string, Fn<ModuleCtx>>>;
   /** Second names of functions (`__func_alias__`), e.g. `{ ls: 'list' }`. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** Outputters that a job's return asks for (`__outputter__`), by function name: `{ sls: 'highstate' }`. */
+  readonly outputters?: Readonly<Record<string, string>>;
 }
