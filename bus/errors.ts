@@ -25,6 +25,7 @@ export const ERRORS = {
   TypeError: { retryable: false, exit: 1, text: '{message}' },
   ValueError: { retryable: false, exit: 1, text: '{message}' },
   KeyError: { retryable: false, exit: 1, text: '{message}' },
+  LookupError: { retryable: false, exit: 1, text: '{message}' },
   IndexError: { retryable: false, exit: 1, text: '{message}' },
   AttributeError: { retryable: false, exit: 1, text: '{message}' },
   ZeroDivisionError: { retryable: false, exit: 1, text: '{message}' },

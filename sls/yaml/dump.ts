@@ -1,0 +1,6 @@
+export interface DumpOptions {
+  x?: 1;
+}
+export function dumpYaml(): string {
+  return '';
+}
