@@ -11,5 +11,8 @@ export interface MatchCtx {
   readonly nodegroups: PyDict;
   /** Separator of nested keys, `:` by default. */
   readonly delimiter: string;
+  /** The minion's own data store (`data.getval`), for target type `data`; absent on the master. */
+  readonly getval?: (key: string) => Py;
 }
+/** Whether the subject is one of the target's. */
 export type Matcher = (tgt: Py, subject: Subject, ctx: MatchCtx) => boolean;
