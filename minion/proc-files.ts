@@ -78,3 +78,50 @@ export function runningJobs(cachedir: string, self: number = process.pid): WireM
   }
   return out;
 }
+
+/** Processes that descend from one, found by a walk of /proc; a job's children may have left its process group. */
+function descendants(pid: number): number[] {
+  const parents = new Map<number, number[]>();
+  let names: string[];
+  try {
+    names = readdirSync('/proc').filter((n) => /^\d+$/.test(n));
+  } catch {
+    return [];
+  }
+  for (const name of names)
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      const list = parents.get(parent);
+      if (list) list.push(Number(name));
+      else parents.set(parent, [Number(name)]);
+    } catch {
+      // The process ended between the listing and the look at it.
+    }
+  const out: number[] = [];
+  const walk = (p: number): void => {
+    for (const child of parents.get(p) ?? []) {
+      out.push(child);
+      walk(child);
+    }
+  };
+  walk(pid);
+  return out;
+}
+
+/** Sends a signal to a job: its process, its process group where it leads one, and all descendants. False when it was gone. */
+export function signalJob(pid: number, sig: number): boolean {
+  for (const child of descendants(pid)) quietly(() => process.kill(child, sig));
+  const alone = !quietly(() => process.kill(-pid, sig));
+  return alone ? quietly(() => process.kill(pid, sig)) : true;
+}
+
+/** Whether a call worked; signals to processes that are gone are no errors. */
+function quietly(act: () => void): boolean {
+  try {
+    act();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -29,6 +29,15 @@ export interface CallTable {
   notLoaded?(): string[];
 }
 
+/** Names, signatures and texts of plug-ins of another kind than execution modules, for `sys`. */
+export interface Catalog {
+  /** Every function as `module.function` (renderers: their plain names), sorted. */
+  names(): string[];
+  argspec(name: string): ArgSpec | undefined;
+  /** Text of a function or, for a name without a dot, of a module. */
+  doc(name: string): string | undefined;
+}
+
 /** Blocking requests to the master over the daemon's channel; throws SaltReqTimeoutError, or SaltClientError when there is no master (`--local`). */
 export interface MasterLink {
   readonly available: boolean;
@@ -61,6 +70,8 @@ export interface ModuleCtx {
   fireLocal(tag: string, data: WireMap): boolean;
   /** What only the daemon's main thread can do (running jobs, kill, reload, beacons, schedule): a named order and its answer, blocking. */
   daemon(order: string, data?: WireMap): Py;
+  /** Other kinds of plug-ins as they load on this machine. */
+  catalog?(kind: 'states' | 'returners' | 'runners' | 'renderers'): Catalog;
 }
 
 export interface ExecutionModule {
