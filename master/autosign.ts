@@ -4,9 +4,9 @@ import { SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import type { Wire } from '../bus/values.ts';
+import { isMinionId } from '../bus/wire/loads.ts';
 import { globOf } from '../sls/fnmatch.ts';
 import { type PyRegex, pyRegex } from '../sls/regex.ts';
-import { validId } from './keys.ts';
 
 /**
  * Decides which new keys are accepted or rejected without a person: `auto_accept`, `autosign_file`, `autoreject_file`, `autosign_grains_dir` and the one-time
@@ -92,7 +92,7 @@ export class AutoSign {
 
   /** Whether the id is accepted unseen; a one-time file is used up by asking. */
   accepts(id: string, grains: Wire | undefined): boolean {
-    if (!validId(id)) return false;
+    if (!isMinionId(id)) return false;
     return (
       this.opts.flag('auto_accept') ||
       this.listed(id, this.opts.str('autosign_file')) ||

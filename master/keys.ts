@@ -15,6 +15,8 @@ import {
 import { join } from 'node:path';
 import { SaltError } from '../bus/errors.ts';
 import type { Opts } from '../bus/opts.ts';
+import { cleanPem, fingerOfText } from '../bus/wire/keys.ts';
+import { isMinionId } from '../bus/wire/loads.ts';
 import { globOf } from '../sls/fnmatch.ts';
 
 /** A key's state, named as `salt-key` and the directories under `pki_dir` name it. */
@@ -51,31 +53,6 @@ export interface KeyStore {
 export const LIVE_STATES = ['minions_rejected', 'minions_pre', 'minions'] as const satisfies readonly KeyState[];
 const STATES = [...LIVE_STATES, 'minions_denied'] as const;
 
-/**
- * Whether a text may be a minion id: no separators, no NUL, no way out of a directory, at most 255 bytes. Dots and anything else a host name or an
- * operator may use are fine.
- */
-export function validId(id: unknown): id is string {
-  return (
-    typeof id === 'string' &&
-    id !== '' &&
-    id !== '.' &&
-    id !== '..' &&
-    !id.startsWith('..') &&
-    !/[/\\\0\n]/.test(id) &&
-    Buffer.byteLength(id) <= 255
-  );
-}
-
-/** A PEM text as it goes on the wire and is compared: trimmed, single line feeds. */
-export function cleanPem(pem: string): string {
-  return pem
-    .split(/\r?\n/)
-    .map((l) => l.trim())
-    .filter((l) => l !== '')
-    .join('\n');
-}
-
 /** Key names in the order in which salt-key lists them: without regard to case, then by code point. */
 export function sortNames(names: Iterable<string>): string[] {
   return [...names].sort((a, b) => {
@@ -110,7 +87,7 @@ export class PkiKeys implements KeyStore {
   }
 
   private path(id: string, state: KeyState): string {
-    if (!validId(id)) throw new SaltError('ValueError', `key ${JSON.stringify(id)} is not a valid minion_id`);
+    if (!isMinionId(id)) throw new SaltError('ValueError', `key ${JSON.stringify(id)} is not a valid minion_id`);
     return join(this.dir, state, id);
   }
 
@@ -118,7 +95,7 @@ export class PkiKeys implements KeyStore {
     let entries: string[];
     try {
       entries = readdirSync(join(this.dir, state), { withFileTypes: true })
-        .filter((e) => e.isFile() && !e.name.startsWith('.') && validId(e.name))
+        .filter((e) => e.isFile() && !e.name.startsWith('.') && isMinionId(e.name))
         .map((e) => e.name);
     } catch (e) {
       if ((e as NodeJS.ErrnoException).code === 'ENOENT') return [];
@@ -248,8 +225,7 @@ export class PkiKeys implements KeyStore {
   }
 
   finger(pem: string, hashType = this.options.hashType ?? 'sha256'): string {
-    const hex = createHash(hashType).update(cleanPem(pem)).digest('hex');
-    return hex.match(/../g)!.join(':');
+    return fingerOfText(cleanPem(pem), hashType);
   }
 
   /** Reports changes of key files made by anyone, and keeps the memory of accepted keys true. Costs nothing while nothing changes. */
@@ -258,7 +234,7 @@ export class PkiKeys implements KeyStore {
     for (const state of STATES) {
       const w = watch(join(this.dir, state), { persistent: false }, (_event, name) => {
         if (name === null) this.accepted.clear();
-        else if (validId(name) && !name.startsWith('.')) {
+        else if (isMinionId(name) && !name.startsWith('.')) {
           if (state === 'minions') this.accepted.delete(name);
           changed(name, state);
         }
