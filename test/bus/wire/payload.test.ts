@@ -35,7 +35,9 @@ function frames(): { file: string; frame: Buffer }[] {
 test('each captured network frame, decoded and encoded again, is the same bytes', () => {
   const all = frames();
   assert.ok(all.length > 200);
-  for (const { file, frame } of all) assert.equal(hex(encodeNetwork(decodeNetwork(frame))), hex(frame), file);
+  for (const { file, frame } of all)
+    if (frame[0] === 0xc1) assert.throws(() => decodeNetwork(frame), { code: 'SaltDeserializationError' });
+    else assert.equal(hex(encodeNetwork(decodeNetwork(frame))), hex(frame), file);
 });
 
 test('the network has neither str8 nor bin, the bus has both', () => {
