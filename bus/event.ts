@@ -51,6 +51,14 @@ export interface BusStats {
   tail: number;
 }
 
+/** Where transports report the live readers that they serve outside this process, for stats and for the event that names a slow one. */
+export interface LiveReaders {
+  opened(): void;
+  closed(): void;
+  /** A reader that held back more than its bound was disconnected: counted, logged and told by an event `salt/event/reader/cut`. */
+  cut(reader: string, heldBytes: number): void;
+}
+
 /**
  * The bus of one daemon. Live listeners see an event in the tick in which it is fired, in order of id; the log has it when
  * `durable` settles. Listeners that throw are logged and stay subscribed; none can delay another.
@@ -64,14 +72,26 @@ export interface EventBus {
   readonly events$: Observable<BusEvent>;
   /** Events whose tag matches a glob (`*` crosses `/`, `?`, `[seq]`, as Python's fnmatch), compiled once into a shared matcher. */
   on(glob: string): Observable<BusEvent>;
-  /** Past events from a position (inclusive) or a time, then ends at the head; `follow` goes on live without gap or double. */
-  replay(from: { id?: number; time?: number; until?: number; tag?: string; follow?: boolean }): AsyncIterable<BusEvent>;
+  /**
+   * Past events from a position (inclusive) or a time (ms; neither: from the oldest kept), then ends at the head; `follow` goes on
+   * live without gap or double. `until` (ms) ends it before the first event of that time or later; `tag` is a glob; `signal` ends a
+   * following reader that waits.
+   */
+  replay(from: {
+    id?: number;
+    time?: number;
+    until?: number;
+    tag?: string;
+    follow?: boolean;
+    signal?: AbortSignal;
+  }): AsyncIterable<BusEvent>;
   /**
    * A durable subscription: calls `handle` for each matching event once its bytes are safe, in order; the cursor moves when the
    * promise settles (at-least-once across a crash). A rejected promise stops the cursor and retries with back-off.
    */
   subscribe(name: string, glob: string, handle: (events: BusEvent[]) => Promise<void>): { close(): Promise<void> };
   stats(): BusStats;
+  readonly readers: LiveReaders;
   /** Waits until every fired event is safe. */
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -4,7 +4,7 @@
  */
 import type { Py } from '../values.ts';
 
-/** One record: position (1, 2, 3 … with gaps only where damage was skipped), time in ms, and opaque bytes. */
+/** One record: position (1, 2, 3 … with gaps where damage was skipped, a write failed or a process died), time in ms, opaque bytes. */
 export interface StoredRecord {
   readonly seq: number;
   readonly time: number;
@@ -20,9 +20,9 @@ export interface EventStore {
   /**
    * Gives the record its position at once; the promise settles when it is safe (policy `group`: after the fdatasync of its group;
    * `always`: after its own; `interval`: after the write). Order of positions is order of calls. Rejects StoreFull / StoreFailed:
-   * then the record is not in the store and later ones may be.
+   * then the record is not in the store and later ones may be. `prefix` is written before `bytes` in the same record.
    */
-  append(bytes: Uint8Array, time: number): { seq: number; safe: Promise<void> };
+  append(bytes: Uint8Array, time: number, prefix?: Uint8Array): { seq: number; safe: Promise<void> };
   /** Records from a position (inclusive) to the head of the moment, in order; damaged ones are skipped and counted. Reads what is appended, safe or not. */
   read(from: number): AsyncIterable<StoredRecord>;
   /** The first position at or after a time in ms, by index; head + 1 when there is none. */
