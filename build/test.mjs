@@ -10,12 +10,14 @@ const args = process.argv.slice(2);
 const flags = args.filter((a) => a === '--alone' || a === '--lenient');
 const named = args.filter((a) => a.endsWith('.test.ts')).map((f) => relative(root, resolve(f)));
 const rooms = args.filter((a) => a.startsWith('--room=')).map((a) => a.slice(7));
+/** Unit tests only: no daemons, no services, no reference. */
+const unit = args.includes('--unit');
 const out = process.env.BRINE_BUILD ?? '.build';
 
 const run = (cmd, argv, env = {}) =>
   spawnSync(cmd, argv, { stdio: 'inherit', env: { ...process.env, ...env } }).status ?? 1;
 
-if (!named.length && !rooms.length) {
+if (!named.length && !rooms.length && !unit) {
   if (run(process.execPath, ['build/prepare-tests.mjs'])) process.exit(1);
   if (run(process.execPath, ['build/build.mjs'])) process.exit(1);
 }
@@ -27,11 +29,14 @@ const all = (dir) =>
   );
 const files = named.length
   ? named
-  : all('test').filter((f) => !rooms.length || rooms.some((r) => f.startsWith(`test/${r}`)));
+  : all('test')
+      .filter((f) => !unit || !/^test\/(flows|interop|tour|bench|services)\//.test(f))
+      .filter((f) => !unit || !/bullmq\.test\.ts$/.test(f))
+      .filter((f) => !rooms.length || rooms.some((r) => f.startsWith(`test/${r}`)));
 const built = files.map((f) => join(out, f.replace(/\.ts$/, '.js')));
 // Tests with daemons share the machine's cores: files run two at a time.
 process.exit(
-  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...built], {
+  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-timeout=240000', ...built], {
     NODE_EXTRA_CA_CERTS: '',
     BRINE_BUILD: out,
   }),

@@ -305,7 +305,7 @@ class Bus implements EventBus {
     });
   }
 
-  subscribe(name: string, glob: string, handle: (events: BusEvent[]) => Promise<void>): { close(): Promise<void> } {
+  subscribe(name: string, glob: string | ((tag: string) => boolean), handle: (events: BusEvent[]) => Promise<void>): { close(): Promise<void> } {
     if (this.subscriptions.has(name)) throw new SaltError('ValueError', `A durable subscription named ${name} exists`);
     const subscription = new DurableSubscription({
       name,

@@ -36,6 +36,7 @@ export interface Fired {
   readonly durable: Promise<void>;
 }
 
+/** Whose event it is and what led to it. */
 export interface FireOptions {
   origin: Origin;
   cause?: Cause;
@@ -89,7 +90,11 @@ export interface EventBus {
    * A durable subscription: calls `handle` for each matching event once its bytes are safe, in order; the cursor moves when the
    * promise settles (at-least-once across a crash). A rejected promise stops the cursor and retries with back-off.
    */
-  subscribe(name: string, glob: string, handle: (events: BusEvent[]) => Promise<void>): { close(): Promise<void> };
+  subscribe(
+    name: string,
+    glob: string | ((tag: string) => boolean),
+    handle: (events: BusEvent[]) => Promise<void>,
+  ): { close(): Promise<void> };
   stats(): BusStats;
   readonly readers: LiveReaders;
   /** Waits until every fired event is safe. */

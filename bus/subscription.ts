@@ -7,7 +7,7 @@ import { compileGlob } from './tag-match.ts';
 /** What a durable subscription works with; made by the bus. */
 export interface SubscriptionParts {
   name: string;
-  glob: string;
+  glob: string | ((tag: string) => boolean);
   handle: (events: BusEvent[]) => Promise<void>;
   log: Log;
   cursors?: KeyedStore;
@@ -38,7 +38,7 @@ export class DurableSubscription {
 
   private async run(): Promise<void> {
     const { name, glob, head, tail, log } = this.parts;
-    const matches = compileGlob(glob);
+    const matches = typeof glob === 'string' ? compileGlob(glob) : glob;
     const known = this.parts.cursors?.get(TABLE, [name]);
     this.next = typeof known === 'number' ? known : head + 1;
     this.kept = typeof known === 'number' ? known : 0;

@@ -22,6 +22,7 @@ export type JobReturn = WireMap;
 /** The publish load: `jid, tgt, tgt_type, fun, arg, user, ret, kwargs …`. */
 export type JobLoad = WireMap;
 
+/** One returner; a plug-in exports it as default. */
 export interface Returner {
   virtual?(ctx: ReturnerCtx): true | string | { reason: string };
   returner(ret: JobReturn, ctx: ReturnerCtx): Promise<void> | void;

@@ -42,4 +42,5 @@ export function fn<C>(
   return { sig, doc, run, ...flags };
 }
 
+/** Keyword arguments of a call, in the order given. */
 export type Kwargs = PyDict;

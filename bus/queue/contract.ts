@@ -20,6 +20,7 @@ export interface AddOptions {
   /** Jobs of one key run one at a time, in order of add. */
   key?: string;
 }
+/** A job that was given up, and why. `time` is in ms since the epoch. */
 export interface DeadLetter {
   readonly id: string;
   readonly data: WireMap;
@@ -27,6 +28,7 @@ export interface DeadLetter {
   readonly attempts: number;
   readonly time: number;
 }
+/** The contract; see the head of this file. */
 export interface JobQueue {
   /** Settles when the job is safe on disk (or in Redis); true when new, false when its id was known. */
   add(id: string, data: WireMap, options?: AddOptions): Promise<boolean>;

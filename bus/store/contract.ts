@@ -53,4 +53,5 @@ export interface KeyedStore {
   flush(): Promise<void>;
   close(): Promise<void>;
 }
+/** A key of a {@link KeyedStore}: its parts from the widest to the narrowest. */
 export type Key = readonly (string | number)[];

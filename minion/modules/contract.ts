@@ -56,6 +56,7 @@ export interface JobInfo {
   readonly cause?: Cause;
 }
 
+/** What every function is handed besides its arguments: nothing is global. */
 export interface ModuleCtx {
   readonly opts: Opts;
   readonly grains: PyDict;
@@ -74,6 +75,7 @@ export interface ModuleCtx {
   catalog?(kind: 'states' | 'returners' | 'runners' | 'renderers'): Catalog;
 }
 
+/** One module; a plug-in exports it as default. */
 export interface ExecutionModule {
   /** Another name to load as, or why it does not load here. Absent: loads as its file name. */
   virtual?(ctx: ModuleCtx): true | string | { reason: string };
