@@ -131,7 +131,7 @@ export function finishSignIn(attempt: SignInAttempt, reply: Uint8Array, o: SignI
   }
   const bytes = asBytes(envelope['load']);
   const sig = asBytes(envelope['sig']);
-  if (!bytes || !sig) return untrusted('the answer is not signed');
+  if (envelope['enc'] !== 'clear' || !bytes || !sig) return untrusted('the answer is not signed');
   const load = asMap(decoded(bytes));
   if (!load) return untrusted('the signed part is no map');
   const sigAlgo = o.sigAlgo ?? DEFAULT_SIG;
