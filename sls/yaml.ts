@@ -27,5 +27,5 @@ export function loadYaml(text: string, options: LoadOptions = {}): Py {
 
 /** Whether a text holds nothing but empty lines and comments, so that reading it can be left out. */
 export function isBlankYaml(text: string): boolean {
-  return /^(?:[ ]*(?:#[\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffc]*)?(?:\r?\n|$))*$/.test(text);
+  return /^(?:[ ]*(?:#[\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff]*)?(?:\r?\n|$))*$/.test(text);
 }

@@ -61,6 +61,8 @@ export class Composer {
   private readonly anchors = new Map<string, YamlNode>();
   private readonly open = new Set<YamlNode>();
   private depth = 0;
+  /** Where an alias first stood inside the node it names. */
+  private cycle: Mark | undefined;
 
   constructor(
     text: string,
@@ -72,12 +74,11 @@ export class Composer {
   /** The text's only document; undefined when there is none. */
   single(): YamlNode | undefined {
     if (this.type() === 'stream-end') return undefined;
-    const implicit = !['version', 'tag-directive', 'doc-start', 'doc-end'].includes(this.type());
-    const began = this.token().start;
+    const implicit = !['version', 'tag-directive', 'doc-start'].includes(this.type());
     if (!implicit) this.explicitStart();
     if (this.type() === 'stream-end') return undefined;
     if (!this.handles.size) this.handles = this.standardHandles();
-    const node = this.content();
+    const node = implicit ? this.node(true, false) : this.content();
     if (this.type() === 'doc-end') this.scanner.skip();
     const next = this.token();
     if (next.type !== 'stream-end') {
@@ -88,9 +89,10 @@ export class Composer {
           'but found another document',
           start,
           'expected a single document in the stream',
-          began,
+          node.start,
         );
     }
+    if (this.cycle) this.refuse('Recursive', 'data refers to itself', this.cycle);
     return node;
   }
 
@@ -190,7 +192,12 @@ export class Composer {
         block ? 'while parsing a block node' : 'while parsing a flow node',
         start,
       );
-    const node: YamlNode = { kind: 'scalar', tag: collection ?? `${CORE}null`, start, value: '' };
+    const node: YamlNode = {
+      kind: 'scalar',
+      tag: collection ?? CORE + (name === undefined ? 'null' : 'str'),
+      start,
+      value: '',
+    };
     this.remember(anchor, node);
     return node;
   }
@@ -206,7 +213,7 @@ export class Composer {
     const node = this.anchors.get(t.value as string);
     if (!node) return this.refuse('ComposerError', 'found undefined alias', t.start);
     // The reference builds data that contains itself and fails later, in whatever walks it.
-    if (this.open.has(node)) this.refuse('Recursive', 'data refers to itself', t.start);
+    if (this.open.has(node)) this.cycle ??= t.start;
     return node;
   }
   private remember(anchor: string | undefined, node: YamlNode): void {

@@ -111,7 +111,8 @@ export class Scanner {
         file,
       );
     }
-    this.src = ASTRAL.test(text) ? Array.from(text) : text;
+    const bare = text.startsWith('\ufeff') ? text.slice(1) : text;
+    this.src = ASTRAL.test(bare) ? Array.from(bare) : bare;
   }
 
   /** The next token, left in place. */
@@ -159,8 +160,8 @@ export class Scanner {
   private more(): void {
     for (;;) {
       if (this.queue.length) {
-        if (this.ended) return;
         this.staleKeys();
+        if (this.ended) return;
         if (!this.keys.some((k) => k.possible && k.number === this.taken)) return;
       }
       this.fetch();
@@ -230,7 +231,7 @@ export class Scanner {
         if (spaced) return this.blockEntry();
         break;
       case '?':
-        if (spaced) return this.key();
+        if (this.flow || spaced) return this.key();
         break;
       case ':':
         if (this.flow || spaced) return this.value();
@@ -260,7 +261,7 @@ export class Scanner {
   }
   private toNextToken(): void {
     for (;;) {
-      if (this.column === 0 && this.at() === '\ufeff') this.index++;
+      if (this.column === 0 && this.at() === '\ufeff') this.step();
       while (this.at() === ' ' || ((this.flow || !this.keyAllowed) && this.at() === '\t')) this.step();
       this.skipComment();
       if (!isBreak(this.at())) return;
