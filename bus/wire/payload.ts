@@ -276,6 +276,16 @@ class Writer {
 
 const broken = (why: string): SaltError => new SaltError('SaltDeserializationError', `Could not deserialize: ${why}`);
 
+/** Buffer's own slicing methods, which the types leave out: toString checks its arguments anew at each of thousands of calls. */
+type SlicingBuffer = Buffer & {
+  latin1Slice(from: number, to: number): string;
+  utf8Slice(from: number, to: number): string;
+};
+
+/** Slots of the table of key names met so far; a power of two. */
+const NAMES = 1024;
+const names: (string | undefined)[] = new Array(NAMES).fill(undefined);
+
 /** A cursor over the bytes of one message. */
 class Reader {
   private at = 0;
@@ -381,9 +391,36 @@ class Reader {
     if (n <= 48) {
       let i = from;
       while (i < this.at && (b[i] as number) < 0x80) i++;
-      if (i === this.at) return b.toString('latin1', from, i);
+      if (i === this.at) return (b as SlicingBuffer).latin1Slice(from, i);
     }
-    return isUtf8(b.subarray(from, this.at)) ? b.toString('utf8', from, this.at) : this.view(from);
+    return isUtf8(b.subarray(from, this.at)) ? (b as SlicingBuffer).utf8Slice(from, this.at) : this.view(from);
+  }
+
+  /** A map's key. The same few names come again and again: they are found by their bytes instead of being made anew. */
+  private key(depth: number): Wire {
+    const head = this.buf[this.at] as number;
+    const n = head & 0x1f;
+    const from = this.at + 1;
+    const end = from + n;
+    if (head < 0xa0 || head >= 0xc0 || end > this.buf.length) return this.value(depth);
+    const b = this.buf;
+    let hash = n;
+    for (let i = from; i < end; i++) {
+      const c = b[i] as number;
+      if (c > 0x7f) return this.value(depth);
+      hash = (hash * 31 + c) | 0;
+    }
+    this.at = end;
+    const slot = hash & (NAMES - 1);
+    const known = names[slot];
+    if (known !== undefined && known.length === n) {
+      let i = 0;
+      while (i < n && known.charCodeAt(i) === b[from + i]) i++;
+      if (i === n) return known;
+    }
+    const made = (b as SlicingBuffer).latin1Slice(from, end);
+    names[slot] = made;
+    return made;
   }
 
   private bin(n: number): string | Uint8Array {
@@ -411,9 +448,9 @@ class Reader {
 
   private map(n: number, depth: number): Wire {
     this.enter(n * 2, depth);
-    const out: WireMap = Object.create(null);
+    const out: WireMap = Object.setPrototypeOf({}, null);
     for (let i = 0; i < n; i++) {
-      const k = this.value(depth + 1);
+      const k = this.key(depth + 1);
       if (!isPlainKey(k)) return this.dict(out, k, n - i, depth);
       out[k] = this.value(depth + 1);
     }
