@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PyDict } from '../../bus/values.ts';
 import { checkMinions } from '../../sls/match/expected.ts';
+import { parsePyJson, readCases } from './cases.ts';
 import { readSubjects } from './matchers.ts';
-import { type CaseResult, parsePyJson, readCases } from './result.ts';
+import type { CaseResult } from './result.ts';
 
 /** Runs recorded master-side targets: `ckminions.json` with `ckminions.fixtures.json` and `matchers.fixtures.json`. */
 export function runCkminions(dir: string): CaseResult[] {

@@ -5,7 +5,8 @@ import type { Py, PyDict } from '../../bus/values.ts';
 import type { MatchCtx, Subject } from '../../sls/match/contract.ts';
 import { expandNodegroup } from '../../sls/match/expand-nodegroup.ts';
 import { match } from '../../sls/match/match.ts';
-import { type CaseResult, parsePyJson, readCases } from './result.ts';
+import { parsePyJson, readCases } from './cases.ts';
+import type { CaseResult } from './result.ts';
 
 /** The minions and nodegroups that recorded targets are about. */
 export function readSubjects(dir: string): { subjects: Subject[]; nodegroups: PyDict } {
