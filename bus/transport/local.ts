@@ -80,7 +80,9 @@ export class LengthPrefixed {
 
   private wanted(): number {
     const first = this.parts[0] as Buffer;
-    return first.length < 4 ? 4 : Math.min(first.readUInt32BE(0), this.limit) + 4;
+    if (first.length < 4) return 4;
+    const n = first.readUInt32BE(0);
+    return n > this.limit ? 4 : n + 4;
   }
 }
 

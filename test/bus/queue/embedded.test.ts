@@ -13,12 +13,16 @@ let n = 0;
 let dir = '';
 
 queueSuite('embedded', {
-  open: () => openEmbeddedQueue((dir = join(root, String(n++))), { log: quietLog }),
+  open() {
+    dir = join(root, String(n++));
+    return openEmbeddedQueue(dir, { log: quietLog });
+  },
   async reopen() {
     // A crash leaves the journal as it is: a copy of it is what the next process finds.
     const copy = join(root, String(n++));
     cpSync(dir, copy, { recursive: true });
-    return openEmbeddedQueue((dir = copy), { log: quietLog });
+    dir = copy;
+    return openEmbeddedQueue(dir, { log: quietLog });
   },
 });
 
