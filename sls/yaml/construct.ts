@@ -213,7 +213,7 @@ export class Constructor {
         const parts: [YamlNode, YamlNode][][] = [];
         for (const sub of value.value) {
           if (sub.kind !== 'mapping')
-            return this.refuse(
+            this.refuse(
               'ConstructorError',
               `expected a mapping for merging, but found ${sub.kind}`,
               sub.start,
@@ -326,8 +326,8 @@ export class Constructor {
     const first = chars.findIndex((c) => (c.codePointAt(0) as number) > 127);
     if (first >= 0) {
       let last = first;
-      while (last + 1 < chars.length && (chars[last + 1]?.codePointAt(0) as number) > 127) last++;
-      const code = (chars[first]?.codePointAt(0) as number).toString(16);
+      while (last + 1 < chars.length && (chars[last + 1] as string) > '\x7f') last++;
+      const code = ((chars[first] as string).codePointAt(0) as number).toString(16);
       const shown =
         code.length <= 2
           ? `\\x${code.padStart(2, '0')}`

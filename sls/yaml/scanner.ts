@@ -205,7 +205,7 @@ export class Scanner {
     }
   }
 
-  private fetch(): void {
+  private fetch() {
     this.toNextToken();
     this.staleKeys();
     this.unroll(this.column);
