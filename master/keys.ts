@@ -68,6 +68,7 @@ export type KeyChange = (id: string, state: KeyState) => void;
 /** The key store of a `pki_dir`. Accepted keys that were asked for are remembered until {@link PkiKeys.watch} reports a change of their file. */
 export class PkiKeys implements KeyStore {
   private readonly accepted = new Map<string, string>();
+  private acceptedNames: readonly string[] | undefined;
   private watchers: FSWatcher[] = [];
 
   constructor(
@@ -165,9 +166,11 @@ export class PkiKeys implements KeyStore {
     return undefined;
   }
 
-  /** Ids with an accepted key. */
-  acceptedIds(): string[] {
-    return this.names('minions');
+  /** Ids with an accepted key, sorted; to be read only. */
+  acceptedIds(): readonly string[] {
+    if (!this.watchers.length) return this.names('minions');
+    this.acceptedNames ??= this.names('minions');
+    return this.acceptedNames;
   }
 
   private write(id: string, state: KeyState, pem: string): void {
@@ -181,6 +184,7 @@ export class PkiKeys implements KeyStore {
   put(id: string, state: (typeof LIVE_STATES)[number], pem: string): void {
     this.write(id, state, pem);
     this.accepted.delete(id);
+    this.acceptedNames = undefined;
     for (const other of LIVE_STATES) if (other !== state) rmSync(this.path(id, other), { force: true });
   }
 
@@ -214,6 +218,7 @@ export class PkiKeys implements KeyStore {
 
   delete(id: string): boolean {
     this.accepted.delete(id);
+    this.acceptedNames = undefined;
     let gone = false;
     for (const state of STATES) {
       const path = this.path(id, state);
@@ -233,6 +238,7 @@ export class PkiKeys implements KeyStore {
     this.prepare();
     for (const state of STATES) {
       const w = watch(join(this.dir, state), { persistent: false }, (_event, name) => {
+        if (state === 'minions') this.acceptedNames = undefined;
         if (name === null) this.accepted.clear();
         else if (isMinionId(name) && !name.startsWith('.')) {
           if (state === 'minions') this.accepted.delete(name);

@@ -1,4 +1,5 @@
 import type { EventBus, Fired, Origin } from '../bus/event.ts';
+import { MAX_TAG } from '../bus/frame.ts';
 import type { Log } from '../bus/log.ts';
 import { isReserved, tags } from '../bus/tags.ts';
 import type { WireMap } from '../bus/values.ts';
@@ -30,7 +31,8 @@ export class MinionEvents {
     const origin: Origin = `minion/${id}`;
     const fired: Fired[] = [];
     const fire = (tag: string, data: WireMap): void => {
-      if (isReserved(tag, id, { syndic: this.syndics })) this.refuse(id, tag);
+      if (tag === '' || tag.includes('\n\n') || tag.length > MAX_TAG || isReserved(tag, id, { syndic: this.syndics }))
+        this.refuse(id, tag);
       else {
         this.accepted++;
         fired.push(this.bus.fire(tag, data, { origin }));

@@ -49,6 +49,11 @@ export class Publisher {
     private readonly log: Log,
   ) {}
 
+  /** A jid for a job that somebody listens to before it is published. */
+  newJid(wanted?: string): string {
+    return this.jobs.jid(wanted);
+  }
+
   /** The minions that a target means now; a nodegroup's name must have been resolved before. */
   targets(order: Pick<PublishOrder, 'tgt' | 'tgtType' | 'extra'>): { minions: string[]; missing: string[] } {
     const delimiter = order.extra?.['delimiter'];

@@ -1,0 +1,197 @@
+import type { BusEvent, EventBus } from '../bus/event.ts';
+import { tags } from '../bus/tags.ts';
+import { asMap } from '../bus/wire/loads.ts';
+import type { Publication } from './client.ts';
+import type { MinionReturn } from './client.ts';
+import type { PublishOrder, Publisher } from './publish.ts';
+
+/** How long to wait, seconds; Salt's `timeout` and `gather_job_timeout`. */
+export interface Patience {
+  timeout: number;
+  gatherJobTimeout: number;
+}
+
+/** What gathering needs. */
+export interface GatherParts {
+  bus: EventBus;
+  publisher: Publisher;
+  /** Ids that are connected now, to tell silence from absence. */
+  connected: () => ReadonlySet<string>;
+}
+
+/** How long a minion that says it does not run the job may still be sending its return, ms. */
+const GRACE_MS = 1000;
+
+/** Reads the event of a return. */
+export function returnOf(event: BusEvent): MinionReturn {
+  const load = event.data;
+  const retcode = load['retcode'];
+  const success = load['success'];
+  const made: MinionReturn = {
+    id: String(load['id']),
+    ret: load['return'] ?? null,
+    retcode: typeof retcode === 'number' ? retcode : worst(retcode) || (success === false ? 1 : 0),
+    success: typeof success === 'boolean' ? success : success !== undefined || retcode === 0 || retcode === undefined,
+    load,
+  };
+  if (typeof load['out'] === 'string') made.out = load['out'];
+  return made;
+}
+
+/** The largest code of a job with several functions. */
+function worst(retcode: unknown): number {
+  const codes = Object.values(asMap(retcode as never) ?? {}).filter((c): c is number => typeof c === 'number');
+  return codes.length ? Math.max(...codes) : 0;
+}
+
+/**
+ * Publishes a job and yields its returns as they come. A minion that is silent for `timeout` seconds is asked by find_job: while it says that it runs the job it
+ * is waited for; one that does not answer within `gather_job_timeout` is yielded as lost. Stops when the caller leaves.
+ */
+export async function* gather(
+  parts: GatherParts,
+  order: PublishOrder,
+  patience: Patience,
+  jid: string,
+  published: (p: Publication) => void,
+  signal?: AbortSignal,
+): AsyncGenerator<MinionReturn> {
+  const inbox = new Inbox();
+  const stop = inbox.listen(parts.bus, jid);
+  signal?.addEventListener('abort', () => inbox.wake());
+  try {
+    const publication = await parts.publisher.publish({ ...order, jid });
+    published(publication);
+    if (publication.error !== undefined) return;
+    yield* new Round(parts, order, patience, publication, inbox, signal).returns();
+  } finally {
+    stop();
+  }
+}
+
+/** Returns that have come and not been taken, and a bell. */
+class Inbox {
+  readonly items: MinionReturn[] = [];
+  private bell: (() => void) | undefined;
+
+  listen(bus: EventBus, jid: string): () => void {
+    const subscription = bus.on(tags.jobReturn(jid, '*')).subscribe((e) => {
+      this.items.push(returnOf(e));
+      this.wake();
+    });
+    return () => subscription.unsubscribe();
+  }
+
+  wake(): void {
+    this.bell?.();
+    this.bell = undefined;
+  }
+
+  /** Waits for an item, a wake-up or so many ms. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.wake(), Math.max(0, ms));
+      this.bell = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+class Round {
+  private readonly pending: Set<string>;
+  private readonly lost: MinionReturn[] = [];
+
+  constructor(
+    private readonly parts: GatherParts,
+    private readonly order: PublishOrder,
+    private readonly patience: Patience,
+    private readonly publication: Publication,
+    private readonly inbox: Inbox,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.pending = new Set(publication.minions);
+  }
+
+  private get over(): boolean {
+    return this.signal?.aborted === true;
+  }
+
+  private *taken(): Generator<MinionReturn> {
+    for (const ret of this.inbox.items.splice(0)) {
+      this.pending.delete(ret.id);
+      yield ret;
+    }
+  }
+
+  async *returns(): AsyncGenerator<MinionReturn> {
+    let deadline = performance.now() + this.patience.timeout * 1000;
+    while (!this.over) {
+      yield* this.taken();
+      if (!this.pending.size) return;
+      const left = deadline - performance.now();
+      if (left > 0) await this.inbox.wait(left);
+      else {
+        yield* this.ask();
+        deadline = performance.now() + this.patience.timeout * 1000;
+      }
+    }
+  }
+
+  /** One find_job round: yields what returns meanwhile, drops who is lost from the pending. */
+  private async *ask(): AsyncGenerator<MinionReturn> {
+    const answers = new Map<string, boolean>();
+    const asked = [...this.pending];
+    const jid = await this.publishFindJob(asked, answers);
+    const end = performance.now() + this.patience.gatherJobTimeout * 1000;
+    while (!this.over && jid !== undefined && performance.now() < end) {
+      yield* this.taken();
+      if (![...this.pending].some((id) => !answers.has(id))) break;
+      await this.inbox.wait(end - performance.now());
+    }
+    this.stopAsking?.();
+    const idle = [...this.pending].some((id) => answers.get(id) === false);
+    if (idle && !this.over) await this.inbox.wait(GRACE_MS);
+    yield* this.taken();
+    const connected = this.parts.connected();
+    for (const id of [...this.pending]) {
+      const runs = answers.get(id);
+      if (runs === true) continue;
+      this.pending.delete(id);
+      this.lost.push({
+        id,
+        ret: null,
+        retcode: 1,
+        success: false,
+        load: { id, jid: this.publication.jid },
+        lost: runs === false ? 'no return' : connected.has(id) ? 'no response' : 'not connected',
+      });
+    }
+    yield* this.lost.splice(0);
+  }
+
+  private stopAsking: (() => void) | undefined;
+
+  private async publishFindJob(ids: string[], answers: Map<string, boolean>): Promise<string | undefined> {
+    const jid = this.parts.publisher.newJid();
+    const subscription = this.parts.bus.on(tags.jobReturn(jid, '*')).subscribe((e) => {
+      const answer = asMap(e.data['return']);
+      answers.set(String(e.data['id']), answer !== undefined && Object.keys(answer).length > 0);
+      this.inbox.wake();
+    });
+    this.stopAsking = () => subscription.unsubscribe();
+    const made = await this.parts.publisher.publish({
+      tgt: ids,
+      tgtType: 'list',
+      fun: 'saltutil.find_job',
+      arg: [this.publication.jid],
+      ret: '',
+      user: this.order.user,
+      jid,
+      origin: this.order.origin,
+      cause: `jid/${this.publication.jid}`,
+    });
+    return made.error === undefined ? made.jid : undefined;
+  }
+}

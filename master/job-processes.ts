@@ -1,0 +1,165 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
+import type { Cause, EventBus, Origin } from '../bus/event.ts';
+import type { Log } from '../bus/log.ts';
+import type { Opts } from '../bus/opts.ts';
+import { tags } from '../bus/tags.ts';
+import { isWireMap, type Wire, type WireMap } from '../bus/values.ts';
+import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
+import type { Form } from './runner-call.ts';
+
+declare const __brine_dist: string;
+
+/** A runner or wheel function to be run in a process of its own. */
+export interface ProcessCall {
+  form: Form;
+  fun: string;
+  arg: readonly Wire[];
+  kwarg: WireMap;
+  jid: string;
+  user: string;
+  origin: Origin;
+  cause?: Cause;
+}
+/** What came of it. */
+export interface ProcessOutcome {
+  return: Wire;
+  success: boolean;
+  retcode?: number;
+}
+
+interface Worker {
+  child: ChildProcess;
+  busy?: { resolve(o: ProcessOutcome): void; timer?: NodeJS.Timeout };
+  /** Counts down while it has nothing to do. */
+  idle?: NodeJS.Timeout;
+}
+
+/** How long one process stays warm after the last work, ms. */
+const WARM_MS = 60_000;
+
+/**
+ * Runs runner and wheel functions in forked processes of this same program, one call at a time each: `new` is fired before, `ret` after. A process is
+ * forked on first need; one stays warm for a while, none lives in an idle master. `runner_time_limit` (seconds, 0 none) ends what hangs.
+ */
+export class JobProcesses {
+  private readonly workers = new Set<Worker>();
+  private closed = false;
+
+  constructor(
+    private readonly opts: Opts,
+    private readonly bus: EventBus,
+    private readonly log: Log,
+    private readonly script = join(__brine_dist, 'master', 'job-process.js'),
+  ) {}
+
+  /** Calls running now. */
+  get running(): number {
+    return [...this.workers].filter((w) => w.busy).length;
+  }
+
+  /** Runs a call and answers its outcome; never rejects. */
+  async call(call: ProcessCall): Promise<ProcessOutcome> {
+    const name = `${call.form}.${call.fun}`;
+    const facts: WireMap = {
+      fun: name,
+      jid: call.jid,
+      user: call.user,
+      fun_args: Object.keys(call.kwarg).length ? [...call.arg, call.kwarg] : [...call.arg],
+    };
+    const options = { origin: call.origin, cause: call.cause ?? null };
+    const [asNew, asReturn] =
+      call.form === 'runner' ? [tags.runNew, tags.runReturn] : [tags.wheelNew, tags.wheelReturn];
+    this.bus.fire(asNew(call.jid), facts, options);
+    const outcome = await this.run(call);
+    const ret: WireMap = { ...facts, return: outcome.return, success: outcome.success };
+    if (outcome.retcode !== undefined) ret['retcode'] = outcome.retcode;
+    this.bus.fire(asReturn(call.jid), ret, options);
+    return outcome;
+  }
+
+  private run(call: ProcessCall): Promise<ProcessOutcome> {
+    if (this.closed) return Promise.resolve({ return: 'The master is stopping', success: false, retcode: 1 });
+    const worker = [...this.workers].find((w) => !w.busy && w.child.connected) ?? this.fork();
+    clearTimeout(worker.idle);
+    return new Promise((resolve) => {
+      worker.busy = { resolve };
+      const limit = this.opts.num('runner_time_limit');
+      if (limit > 0)
+        worker.busy.timer = setTimeout(() => {
+          this.finish(worker, {
+            return: `${call.form} ${call.fun} was stopped after ${limit} seconds`,
+            success: false,
+            retcode: 1,
+          });
+          worker.child.kill('SIGKILL');
+        }, limit * 1000);
+      const { form, fun, arg, kwarg, jid, user } = call;
+      worker.child.send({ call: encodeBus({ form, fun, arg: [...arg], kwarg, jid, user, cause: call.cause ?? null }) });
+    });
+  }
+
+  private fork(): Worker {
+    const child = fork(this.script, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [],
+    });
+    const worker: Worker = { child };
+    this.workers.add(worker);
+    child.send({ opts: encodeBus(this.opts.data) });
+    child.on('message', (m) => {
+      const bytes = (m as { outcome?: Uint8Array }).outcome;
+      if (bytes) this.finish(worker, readOutcome(bytes));
+    });
+    child.on('error', (e) => this.log.error(`A job process failed: ${e.message}`));
+    child.once('exit', (code, signal) => {
+      this.workers.delete(worker);
+      this.finish(worker, {
+        return: `The job process ended (${signal ?? `exit code ${code}`}) before it answered`,
+        success: false,
+        retcode: 1,
+      });
+    });
+    child.unref();
+    child.channel?.unref();
+    return worker;
+  }
+
+  private finish(worker: Worker, outcome: ProcessOutcome): void {
+    const busy = worker.busy;
+    if (!busy) return;
+    delete worker.busy;
+    clearTimeout(busy.timer);
+    busy.resolve(outcome);
+    this.rest(worker);
+  }
+
+  /** One resting process stays for a while, others end. */
+  private rest(worker: Worker): void {
+    if (!this.workers.has(worker)) return;
+    const others = [...this.workers].some((w) => w !== worker && !w.busy);
+    if (others || this.closed) worker.child.kill();
+    else {
+      worker.idle = setTimeout(() => worker.child.kill(), WARM_MS);
+      worker.idle.unref();
+    }
+  }
+
+  /** Ends all processes; running calls answer that they were stopped. */
+  close(): void {
+    this.closed = true;
+    for (const w of this.workers) {
+      clearTimeout(w.idle);
+      w.child.kill('SIGKILL');
+    }
+  }
+}
+
+function readOutcome(bytes: Uint8Array): ProcessOutcome {
+  const m = decodeBus(bytes);
+  if (!isWireMap(m)) return { return: 'The job process answered nonsense', success: false, retcode: 1 };
+  const outcome: ProcessOutcome = { return: m['return'] ?? null, success: m['success'] === true };
+  if (typeof m['retcode'] === 'number') outcome.retcode = m['retcode'];
+  return outcome;
+}

@@ -1,0 +1,362 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { merge, Subject, takeUntil } from 'rxjs';
+import { openBus } from '../bus/event-bus.ts';
+import type { EventBus } from '../bus/event.ts';
+import { JidSource } from '../bus/jid.ts';
+import type { Log } from '../bus/log.ts';
+import type { Opts } from '../bus/opts.ts';
+import type { EventStore, KeyedStore } from '../bus/store/contract.ts';
+import { LmdbStore } from '../bus/store/lmdb.ts';
+import { MemoryEventStore } from '../bus/store/memory.ts';
+import { SegmentStore, type SyncPolicy } from '../bus/store/segment.ts';
+import { tags } from '../bus/tags.ts';
+import type { PublishServer, RequestServer } from '../bus/transport/contract.ts';
+import { masterEventSockets, serveEventSockets } from '../bus/transport/ipc.ts';
+import { PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
+import { isSigAlgo, loadOrCreateKeyPair, type SigAlgo } from '../bus/wire/keys.ts';
+import { MasterSession, type MasterSessionOptions, signPublicKey } from '../bus/wire/master-session.ts';
+import { minionSignature } from '../bus/wire/minion-signature.ts';
+import type { JobCache, Returner } from '../returners/contract.ts';
+import { STORE_SLOT } from '../returners/local_cache.ts';
+import { parseArgs } from '../sls/args.ts';
+import type { Subject as Known } from '../sls/match/contract.ts';
+import { checkMinions } from '../sls/match/expected.ts';
+import { Access, type Expected } from './access.ts';
+import { AutoSign } from './autosign.ts';
+import { ClearCommands } from './clear-commands.ts';
+import { Control, type Order } from './control.ts';
+import { loadReturner, returnerCtx, startEventReturn } from './event-return.ts';
+import { FileServer } from './file-server.ts';
+import type { GatherParts } from './gather.ts';
+import { JobProcesses } from './job-processes.ts';
+import { Jobs } from './jobs.ts';
+import { KeyDesk } from './key-desk.ts';
+import { openKeys } from './keys.ts';
+import { Mine } from './mine.ts';
+import { MinionCache } from './minion-cache.ts';
+import { minionCommands } from './minion-commands.ts';
+import { MinionEvents } from './minion-events.ts';
+import { masterOrders } from './orders.ts';
+import { type ParseInput, Peer } from './peer.ts';
+import { type CompilePillar, overrideOnly, Pillars } from './pillar.ts';
+import { Presence } from './presence.ts';
+import { Publisher } from './publish.ts';
+import { Requests } from './requests.ts';
+import { Returns } from './returns.ts';
+import { KeyRotation } from './rotation.ts';
+import { Sessions } from './sessions.ts';
+import { SignIn } from './sign-in.ts';
+import { Tokens } from './tokens.ts';
+import { Upkeep } from './upkeep.ts';
+
+/** What a test or another transport puts in the place of the usual parts. */
+export interface MasterParts {
+  requests?: RequestServer;
+  publishes?: PublishServer;
+  compilePillar?: CompilePillar;
+}
+
+/** A running master. */
+export interface Master {
+  readonly bus: EventBus;
+  readonly store: KeyedStore;
+  readonly publisher: Publisher;
+  readonly processes: JobProcesses;
+  readonly gathering: GatherParts;
+  readonly jobs: Jobs;
+  readonly access: Access;
+  readonly requests: Requests;
+  readonly upkeep: Upkeep;
+  /** Named orders of the control socket; the reactor and the queue add theirs. */
+  readonly orders: Map<string, Order>;
+  /** Ports in use (for port 0). */
+  readonly ports: { readonly publish: number; readonly ret: number };
+  /** Stops taking requests, flushes everything, closes. Within two seconds. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a master: stores, bus, sockets, then the streams that join them, top to bottom. Rejects with SaltError PortInUse, FileLockError,
+ * InvalidKeyError or StoreFailed, with everything closed again.
+ */
+export async function startMaster(opts: Opts, log: Log, parts: MasterParts = {}): Promise<Master> {
+  const cachedir = opts.str('cachedir');
+  mkdirSync(cachedir, { recursive: true, mode: 0o750 });
+  const closers: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await build(opts, log, parts, closers, stop);
+  } catch (e) {
+    await stop();
+    throw e;
+  }
+}
+
+async function build(
+  opts: Opts,
+  log: Log,
+  parts: MasterParts,
+  closers: (() => Promise<void> | void)[],
+  stop: () => Promise<void>,
+): Promise<Master> {
+  const cachedir = opts.str('cachedir');
+
+  // What is kept.
+  const keys = openKeys(opts);
+  keys.prepare();
+  const [masterKey, store, eventStore] = await Promise.all([
+    loadOrCreateKeyPair(keys.dir, 'master', opts.num('keysize', 2048)),
+    LmdbStore.open(join(cachedir, 'data')),
+    openEventStore(opts, log),
+  ]);
+  closers.push(() => store.close());
+  const bus = openBus({
+    store: eventStore,
+    cursors: store,
+    log: log.child('bus'),
+    maxEventSize: opts.num('max_event_size', 1 << 20),
+  });
+  closers.push(() => bus.close());
+  const cache = new MinionCache(store);
+  const tokens = new Tokens(cache, opts.str('hash_type', 'sha256'));
+  const jids = new JidSource();
+
+  // Who is who.
+  const sessions = new Sessions(keys, cachedir, opts.num('publish_session', 86_400));
+  const settings = await sessionSettings(opts, masterKey, sessions, keys.dir);
+  const session = new MasterSession(settings);
+  const expected = expectedBy(opts, cache, () => keys.acceptedIds(), log);
+  const access = new Access(opts, log, expected, tokens);
+  access.prepare();
+
+  // Jobs out, returns in.
+  const publishes = parts.publishes ?? (await zmqPublishes(opts));
+  closers.push(() => publishes.close());
+  const jobs = new Jobs(...jobCache(opts, log, store), bus, log);
+  const publisher = new Publisher(
+    opts,
+    bus,
+    jobs,
+    expected,
+    (load, topics) => publishes.publish(session.publish(load as never), topics),
+    log,
+  );
+  const presence = new Presence(
+    bus,
+    cache,
+    () => publishes.peers(),
+    () => keys.acceptedIds(),
+  );
+  const gathering: GatherParts = { bus, publisher, connected: () => presence.connected() };
+  const processes = new JobProcesses(opts, bus, log);
+  closers.push(() => processes.close());
+  const returns = new Returns(opts, bus, jobs, log);
+  const rotation = new KeyRotation(opts, bus, log, session, settings, () => void pingAll(publisher, access.masterUser));
+  const desk = new KeyDesk({ opts, bus, log, keys, sessions, cache, rotation });
+  desk.watch();
+  closers.push(() => desk.close());
+
+  // What minions may ask.
+  const files = new FileServer(opts, log);
+  const parse: ParseInput = (args, noParse) => toWire(parseArgs(args, noParse)) as Wire[];
+  const peer = new Peer({ opts, log, access, cache, jobs, jids, gathering, processes, parse });
+  const ports = { publish: 0, ret: 0 };
+  const signIn = new SignIn({
+    opts,
+    bus,
+    log,
+    keys,
+    autosign: new AutoSign(opts, log),
+    sessions,
+    session,
+    connected: () => presence.connected(),
+    publishPort: () => ports.publish,
+  });
+  const pillars = new Pillars(opts, cache, bus, parts.compilePillar ?? overrideOnly, log);
+  const isKnown = (id: string): boolean => keys.current(id)?.state === 'minions';
+  const requests = new Requests({
+    session,
+    previous: () => rotation.previous(),
+    bus,
+    log,
+    minion: minionCommands({
+      opts,
+      bus,
+      cache,
+      files,
+      mine: new Mine(opts, cache, expected),
+      events: new MinionEvents(bus, log, opts.flag('order_masters')),
+      returns,
+      peer,
+      ownsKey: isKnown,
+      revoke: (id, keepData) => desk.delete(id, `minion/${id}`, keepData),
+      signatureHolds: signatureCheck(opts, sessions, log),
+    }),
+    clear: new ClearCommands({ opts, bus, log, access, tokens, publisher, processes, jids }).handlers(),
+    signIn: (envelope) => signIn.take(envelope),
+    pillar: (load) => pillars.answer(load),
+    minimumVersion: settings.minimumVersion ?? 3,
+    requestTtl: settings.requestTtl ?? 0,
+    isKnown,
+  });
+
+  // What looks after it, and how command lines reach it.
+  const upkeep = new Upkeep({ opts, bus, log, store: eventStore, jobs, tokens, presence, files, peer, rotation });
+  const eventReturn = startEventReturn(opts, bus, log);
+  closers.push(() => eventReturn.close());
+  const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs });
+  const control = new Control({ opts, bus, log, access, jids, gathering, processes, orders });
+
+  // The sockets, last: from here on the world may speak.
+  const requestServer = parts.requests ?? (await zmqRequests(opts));
+  const stopped$ = new Subject<void>();
+  merge(requestServer.requests$)
+    .pipe(takeUntil(stopped$))
+    .subscribe({
+      next: (request) => requests.take(request),
+      error: (e) => log.critical(`The request socket failed: ${e}`),
+    });
+  closers.push(async () => {
+    stopped$.next();
+    await requestServer.close();
+  });
+  const host = opts.str('interface', '0.0.0.0');
+  ports.publish = await publishes.listen(host, opts.num('publish_port', 4505));
+  ports.ret = await requestServer.listen(host, opts.num('ret_port', 4506));
+  await control.listen();
+  closers.push(() => control.close());
+  const sockets = await serveEventSockets({
+    ...masterEventSockets(opts.str('sock_dir')),
+    bus,
+    origin: `operator/${access.masterUser}`,
+    log,
+  });
+  closers.push(() => sockets.close());
+  upkeep.start();
+  closers.push(() => upkeep.stop());
+  await desk.reconcile();
+  return { bus, store, publisher, processes, gathering, jobs, access, requests, upkeep, orders, ports, stop };
+}
+
+function openEventStore(opts: Opts, log: Log): Promise<EventStore> | EventStore {
+  const given = opts.get('event_log');
+  if (given === null) return new MemoryEventStore();
+  const of = (key: string, fallback: number): number =>
+    given instanceof PyDict && typeof given.get(key) === 'number' ? (given.get(key) as number) : fallback;
+  return SegmentStore.open(join(opts.str('cachedir'), 'event_log'), {
+    size: of('size', 2 ** 30),
+    age: of('age', 604_800) * 1000,
+    sync: given instanceof PyDict ? ((given.get('sync') ?? 'group') as SyncPolicy) : 'group',
+    interval: of('interval', 1000),
+    log: log.child('event_log'),
+  });
+}
+
+/** Seconds for which a request is good when the configuration leaves the reference's "for ever". A negative `request_server_ttl` keeps that. */
+const REQUEST_TTL = 300;
+
+async function sessionSettings(
+  opts: Opts,
+  key: Awaited<ReturnType<typeof loadOrCreateKeyPair>>,
+  minions: Sessions,
+  pki: string,
+): Promise<MasterSessionOptions> {
+  const ttl = opts.num('request_server_ttl');
+  const algo = opts.str('publish_signing_algorithm', 'PKCS1v15-SHA1');
+  const settings: MasterSessionOptions = {
+    key,
+    minions,
+    minimumVersion: opts.num('minimum_auth_version', 3),
+    requestTtl: ttl < 0 ? 0 : ttl || REQUEST_TTL,
+  };
+  if (opts.flag('sign_pub_messages', true) && isSigAlgo(algo)) settings.publishSigning = algo;
+  if (opts.flag('master_sign_pubkey')) {
+    const name = opts.str('master_sign_key_name', 'master_sign');
+    const kept = join(pki, opts.str('master_pubkey_signature') || 'master_pubkey_signature');
+    if (opts.flag('master_use_pubkey_signature') && existsSync(kept)) {
+      const text = readFileSync(kept, 'utf8');
+      settings.publicKeySignature = () => text;
+    } else {
+      const signing = await loadOrCreateKeyPair(pki, name, opts.num('keysize', 2048));
+      settings.publicKeySignature = (pem, by) => signPublicKey(signing, pem, by);
+    }
+  }
+  return settings;
+}
+
+/** Who a target means: accepted keys and what is cached of them, read only as far as the target needs. */
+function expectedBy(opts: Opts, cache: MinionCache, ids: () => readonly string[], log: Log): Expected {
+  return (tgt, tgtType, delimiter) => {
+    const known = ids().map(
+      (id): Known => ({
+        id,
+        get grains() {
+          return cache.grains(id);
+        },
+        get pillar() {
+          return cache.pillar(id);
+        },
+      }),
+    );
+    return checkMinions(tgtType, toPy(tgt), known, {
+      nodegroups: opts.dict('nodegroups'),
+      ...(delimiter === undefined ? {} : { delimiter }),
+      onError: (message) => log.error(message),
+    });
+  };
+}
+
+function jobCache(
+  opts: Opts,
+  log: Log,
+  store: KeyedStore,
+): [Returner & { jobCache: JobCache }, ReturnType<typeof returnerCtx>] {
+  const name = opts.str('master_job_cache', 'local_cache');
+  const ctx = returnerCtx(opts, log, name);
+  if (name === 'local_cache') ctx.context.set(STORE_SLOT, store);
+  const returner = loadReturner(name, ctx);
+  if (!returner.jobCache) throw new Error(`returner ${name} cannot be the master_job_cache`);
+  return [{ ...returner, jobCache: returner.jobCache }, ctx];
+}
+
+/** `require_minion_sign_messages` and `drop_messages_signature_fail` over returns. */
+function signatureCheck(opts: Opts, sessions: Sessions, log: Log): (load: WireMap) => boolean {
+  const required = opts.flag('require_minion_sign_messages');
+  const drop = opts.flag('drop_messages_signature_fail');
+  const wanted = opts.str('signing_algorithm', 'PKCS1v15-SHA1');
+  const algo: SigAlgo = isSigAlgo(wanted) ? wanted : 'PKCS1v15-SHA1';
+  return (load) => {
+    if (load['sig'] === undefined && !required) return true;
+    const key = sessions.publicKey(String(load['id']));
+    const verdict = key ? minionSignature(load, key, algo) : 'bad';
+    if (verdict === 'good') return true;
+    log.critical(`The signature of a return of ${String(load['id'])} is ${verdict === 'bad' ? 'wrong' : 'missing'}`);
+    return verdict === 'absent' ? !required : !drop;
+  };
+}
+
+async function pingAll(publisher: Publisher, user: string): Promise<void> {
+  const order = { tgt: '*' as Wire, tgtType: 'glob', fun: 'test.ping', arg: [], ret: '', user };
+  await publisher.publish({ ...order, origin: 'master' });
+}
+
+async function zmqPublishes(opts: Opts): Promise<PublishServer> {
+  const { ZmqPublishServer } = await import('../bus/transport/zeromq.ts');
+  return new ZmqPublishServer({ ...zmqOptions(opts), highWater: opts.num('pub_hwm', 1000) });
+}
+
+async function zmqRequests(opts: Opts): Promise<RequestServer> {
+  const { ZmqRequestServer } = await import('../bus/transport/zeromq.ts');
+  return new ZmqRequestServer(zmqOptions(opts));
+}
+
+function zmqOptions(opts: Opts): { heartbeatInterval: number; heartbeatTimeout: number; backlog: number } {
+  return {
+    heartbeatInterval: opts.num('zmq_heartbeat_ivl', 10_000),
+    heartbeatTimeout: opts.num('zmq_heartbeat_timeout', 30_000),
+    backlog: opts.num('zmq_backlog', 1000),
+  };
+}

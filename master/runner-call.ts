@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import { messageOf, SaltError } from '../bus/errors.ts';
+import { type Py, PyDict } from '../bus/values.ts';
+import { bind } from '../sls/bind.ts';
+import type { RunnerCtx, RunnerModule } from './runners/contract.ts';
+
+declare const __brine_dist: string;
+
+/** Runner functions answer operators, wheel functions manage the master itself. */
+export type Form = 'runner' | 'wheel';
+
+/** How a runner or wheel function ended. `retcode` is there when the function is unknown (254), failed, or set it. */
+export interface Outcome {
+  return: Py;
+  success: boolean;
+  retcode?: number;
+}
+
+const FOLDER: Record<Form, string> = { runner: 'runners', wheel: 'wheel' };
+const NAME = /^[a-z_][a-z0-9_]*$/i;
+
+/** Loads a built-in runner or wheel module by name; undefined when there is none. */
+export function loadModule(form: Form, name: string): RunnerModule | undefined {
+  if (!NAME.test(name) || name === 'contract') return undefined;
+  const path = join(__brine_dist, 'master', FOLDER[form], `${name}.js`);
+  try {
+    return (require(path) as { default: RunnerModule }).default;
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' && messageOf(e).includes(path)) return undefined;
+    throw e;
+  }
+}
+
+/** The function behind `module.name`, aliases resolved, if its module loads here. */
+export function findFunction(form: Form, fun: string, ctx: RunnerCtx): RunnerModule['functions'][string] | undefined {
+  const [module, name, more] = fun.split('.');
+  if (!module || !name || more !== undefined) return undefined;
+  const loaded = loadModule(form, module);
+  if (!loaded) return undefined;
+  const virtual = loaded.virtual?.(ctx);
+  if (virtual !== undefined && virtual !== true && typeof virtual !== 'string') return undefined;
+  const own = loaded.aliases && Object.hasOwn(loaded.aliases, name) ? loaded.aliases[name]! : name;
+  return Object.hasOwn(loaded.functions, own) ? loaded.functions[own] : undefined;
+}
+
+/**
+ * Calls a runner or wheel function. Never throws for what the function or its arguments do wrong: the outcome then says so in the reference's
+ * words. Runs on the caller's thread, so never on a daemon's.
+ */
+export async function callFunction(
+  form: Form,
+  fun: string,
+  args: readonly Py[],
+  kwargs: PyDict,
+  ctx: RunnerCtx,
+): Promise<Outcome> {
+  const found = findFunction(form, fun, ctx);
+  if (!found) return { return: `'${fun}' is not available.`, success: false, retcode: 254 };
+  try {
+    const bound = bind('', found.sig, args, kwargs);
+    const value = await found.run(bound, ctx);
+    const outcome: Outcome = { return: value ?? null, success: ctx.retcode === 0 };
+    if (ctx.retcode !== 0) outcome.retcode = ctx.retcode;
+    return outcome;
+  } catch (e) {
+    const text =
+      e instanceof SaltError ? `${e.name}: ${e.message}` : e instanceof Error ? (e.stack ?? e.message) : String(e);
+    return { return: `Exception occurred in ${form} ${fun}: ${text}`, success: false, retcode: 1 };
+  }
+}
+
+/** A call's arguments as its events show them: the positional ones, then the keywords in a map if there are any. */
+export function shownArgs(args: readonly Py[], kwargs: PyDict): Py[] {
+  return kwargs.size ? [...args, new PyDict(kwargs)] : [...args];
+}
