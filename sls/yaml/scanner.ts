@@ -378,7 +378,7 @@ export class Scanner {
       if (!isSpaceOrEnd(this.at()))
         this.fail('while scanning a %TAG directive', start, 'did not find expected whitespace or line break');
       token = { type: 'tag-directive', start, handle, value, end: this.mark() };
-    } else return this.fail(context, start, 'found unknown directive name');
+    } else this.fail(context, start, 'found unknown directive name');
     this.queue.push(token);
     this.lineRest(context, start);
   }
