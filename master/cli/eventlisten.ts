@@ -6,7 +6,7 @@ import { type ListenOutput, type ListenRequest, listen, parseSince } from '../..
 import { consoleSink, Log } from '../../bus/log.ts';
 import { masterEventSockets, minionEventSockets } from '../../bus/transport/ipc.ts';
 import { toPy } from '../../bus/values.ts';
-import { VERSION } from '../../bus/version.ts';
+import { SALT_CODENAME, SALT_VERSION } from '../../bus/version.ts';
 import { loadConfig } from '../../sls/config.ts';
 import { dumpJson } from '../../sls/json.ts';
 import { str } from '../../sls/values.ts';
@@ -51,7 +51,7 @@ function request(argv: string[]): ListenRequest | undefined {
     },
   });
   if (v.help || v.version) {
-    process.stdout.write(v.help ? HELP : `eventlisten ${VERSION}\n`);
+    process.stdout.write(v.help ? HELP : `eventlisten ${SALT_VERSION} (${SALT_CODENAME})\n`);
     return undefined;
   }
   if (v.node !== 'master' && v.node !== 'minion')
