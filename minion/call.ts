@@ -194,13 +194,19 @@ export class Calls implements CallTable {
   names(): string[] {
     const out: string[] = [];
     for (const [name, { module }] of this.modules.everything(this.ctx))
-      for (const f of [...Object.keys(module.functions), ...Object.keys(module.aliases ?? {})]) out.push(`${name}.${f}`);
+      for (const f of [...Object.keys(module.functions), ...Object.keys(module.aliases ?? {})])
+        out.push(`${name}.${f}`);
     return out.sort();
   }
 
   argspec(name: string): ArgSpec | undefined {
     const f = this.find(name);
     return f && argspecOf(f.sig);
+  }
+
+  /** The Python signature of a function. */
+  signature(name: string): string | undefined {
+    return this.find(name)?.sig;
   }
 
   doc(name: string): string | undefined {

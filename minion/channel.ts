@@ -49,8 +49,7 @@ export class MasterChannel {
         if (e instanceof SaltError && e.code === 'SaltReqTimeoutError') continue;
         throw e;
       }
-      const outcome =
-        cmd === MINION_COMMAND.pillar ? session.openPillar(sealed, reply) : session.open(sealed, reply);
+      const outcome = cmd === MINION_COMMAND.pillar ? session.openPillar(sealed, reply) : session.open(sealed, reply);
       if (outcome.kind === 'value') return outcome.value;
       if (outcome.kind === 'error')
         throw new SaltError('SaltClientError', `The master answered ${cmd} with an error: ${textOf(outcome.error)}`);

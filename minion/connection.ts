@@ -128,7 +128,8 @@ export class MasterConnection {
    * SaltReqTimeoutError when the master cannot be reached.
    */
   async request(cmd: string, load: WireMap, options: RequestOptions = {}): Promise<Wire> {
-    if (!this.online) await this.untilOnline(options.timeout ?? this.parts.opts.num('request_channel_timeout', 60) * 1000);
+    if (!this.online)
+      await this.untilOnline(options.timeout ?? this.parts.opts.num('request_channel_timeout', 60) * 1000);
     return this.channel.request(cmd, load, options);
   }
 

@@ -55,7 +55,9 @@ function localSource(ctx: ModuleCtx): Source {
         return existsSync(dir) ? walk(dir).map((f) => relative(root, f).split(sep).join('/')) : [];
       }),
     read: (env, path) => {
-      const found = roots(env).map((r) => join(r, path)).find((p) => existsSync(p));
+      const found = roots(env)
+        .map((r) => join(r, path))
+        .find((p) => existsSync(p));
       return found === undefined ? Buffer.alloc(0) : readFileSync(found);
     },
   };
@@ -80,7 +82,10 @@ export function syncExtmods(
   const root = join(extmodsDir(ctx.opts.str('cachedir')), form);
   mkdirSync(root, { recursive: true, mode: 0o700 });
   const wanted = new Map<string, { env: string; path: string }>();
-  const limits = { whitelist: whitelist ?? configured('extmod_whitelist', form, ctx), blacklist: blacklist ?? configured('extmod_blacklist', form, ctx) };
+  const limits = {
+    whitelist: whitelist ?? configured('extmod_whitelist', form, ctx),
+    blacklist: blacklist ?? configured('extmod_blacklist', form, ctx),
+  };
   for (const env of envs)
     for (const path of source.list(env, `_${form}`)) {
       const rel = path.slice(form.length + 2);

@@ -35,8 +35,6 @@ function message(body: Uint8Array): PipeMessage {
   return m as PipeMessage;
 }
 
-
-
 /** The child's end: every call blocks until the bytes are through. */
 export class BlockingPipe {
   constructor(private readonly fd: number = PIPE_FD) {}

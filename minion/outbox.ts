@@ -9,17 +9,22 @@ import type { Log } from '../bus/log.ts';
 import { isWireMap, type WireMap } from '../bus/values.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 
+/** A return and the master it is for (its configured name; absent: any). */
+export interface Letter {
+  to?: string;
+  load: WireMap;
+}
 /** How one try is made: rejects when the master could not be reached or did not answer. */
-export type Deliver = (load: WireMap) => Promise<void>;
+export type Deliver = (letter: Letter) => Promise<void>;
 
 let counter = 0;
 
 /** Puts a return into the folder and answers its file name. Safe to call from a job process whose daemon has died. */
-export function spoolReturn(dir: string, load: WireMap): string {
+export function spoolReturn(dir: string, letter: Letter): string {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const name = `${Date.now()}-${process.pid}-${counter++}.p`;
   const temporary = join(dir, `.${name}`);
-  writeFileSync(temporary, encodeBus(load), { mode: 0o600 });
+  writeFileSync(temporary, encodeBus(letter), { mode: 0o600 });
   renameSync(temporary, join(dir, name));
   return name;
 }
@@ -27,6 +32,7 @@ export function spoolReturn(dir: string, load: WireMap): string {
 export class Outbox {
   private readonly busy = new Set<string>();
   private sweeping: Promise<void> | undefined;
+  private readonly trying = new Set<Promise<unknown>>();
   private closed = false;
 
   constructor(
@@ -44,16 +50,23 @@ export class Outbox {
    * Keeps the return on disk and tries once to deliver it; resolves when the try is over: true when the master has it. A disk
    * that takes nothing is logged, and the return is then sent from memory alone.
    */
-  async send(load: WireMap): Promise<boolean> {
+  send(letter: Letter): Promise<boolean> {
+    const sent = this.sendNow(letter);
+    this.trying.add(sent);
+    return sent.finally(() => this.trying.delete(sent));
+  }
+
+  private async sendNow(letter: Letter): Promise<boolean> {
+    const { load } = letter;
     let name: string | undefined;
     try {
-      name = spoolReturn(this.dir, load);
+      name = spoolReturn(this.dir, letter);
       this.busy.add(name);
     } catch (e) {
       this.log.error(`The return of job ${String(load['jid'])} could not be kept on disk: ${messageOf(e)}`);
     }
     try {
-      await this.deliver(load);
+      await this.deliver(letter);
       if (name !== undefined) rmSync(join(this.dir, name), { force: true });
       return true;
     } catch (e) {
@@ -79,11 +92,11 @@ export class Outbox {
       if (this.closed) return;
       if (this.busy.has(name)) continue;
       const path = join(this.dir, name);
-      let load: WireMap;
+      let letter: Letter;
       try {
         const read = decodeBus(readFileSync(path));
-        if (!isWireMap(read)) throw new Error('not a map');
-        load = read;
+        if (!isWireMap(read) || !isWireMap(read['load'])) throw new Error('not a return');
+        letter = { load: read['load'], to: typeof read['to'] === 'string' ? read['to'] : undefined };
       } catch (e) {
         if ((e as NodeJS.ErrnoException).code === 'ENOENT') continue;
         this.log.error(`A kept return is damaged and set aside: ${path}: ${messageOf(e)}`);
@@ -92,9 +105,9 @@ export class Outbox {
       }
       this.busy.add(name);
       try {
-        await this.deliver(load);
+        await this.deliver(letter);
         rmSync(path, { force: true });
-        this.log.info(`The kept return of job ${String(load['jid'])} was delivered`);
+        this.log.info(`The kept return of job ${String(letter.load['jid'])} was delivered`);
       } catch (e) {
         this.log.debug(`A kept return has to wait on: ${messageOf(e)}`);
         return;
@@ -102,6 +115,11 @@ export class Outbox {
         this.busy.delete(name);
       }
     }
+  }
+
+  /** Resolves when no try is under way. */
+  async idle(): Promise<void> {
+    while (this.trying.size) await Promise.allSettled(this.trying);
   }
 
   close(): void {

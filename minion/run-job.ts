@@ -3,8 +3,8 @@ import { SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
+import { invalidArguments, loadArgs } from '../sls/call-format.ts';
 import { sleepSync } from './clock.ts';
-import { loadArgs } from './load-args.ts';
 import type { CallTable } from './modules/contract.ts';
 import { traceback } from './traceback.ts';
 
@@ -12,7 +12,10 @@ import { traceback } from './traceback.ts';
 export interface JobPlace {
   readonly opts: Opts;
   readonly log: Log;
-  readonly calls: CallTable & { outputter(name: string): string | undefined };
+  readonly calls: CallTable & {
+    outputter(name: string): string | undefined;
+    signature(name: string): string | undefined;
+  };
   /** `__context__` of this job. */
   readonly context: PyDict;
   readonly grains: PyDict;
@@ -85,9 +88,9 @@ async function execute(
       'SaltInvocationError',
       "Minion in blackout mode. Set 'minion_blackout' to False in pillar or grains to resume operations. Only saltutil.refresh_pillar allowed in blackout mode.",
     );
-  const spec = place.calls.argspec(fun);
-  if (!spec) throw new SaltError('SaltInvocationError', missing(fun, place.calls));
-  const bound = loadArgs(spec, args, toPy(load) as PyDict);
+  const sig = place.calls.signature(fun);
+  if (sig === undefined) throw new SaltError('SaltInvocationError', missing(fun, place.calls));
+  const bound = loadArgs(sig, args, toPy(load) as PyDict);
   place.context.set('retcode', 0);
   let answer: Py = null;
   for (const name of executors) {
@@ -147,7 +150,7 @@ export function failureOf(fun: string, e: unknown, doc: string | undefined): Fai
           log: `Problem executing '${fun}': ${message}`,
         };
       case 'TypeError': {
-        const text = `Passed invalid arguments to ${fun}: ${message}\n${doc ?? ''}`;
+        const text = invalidArguments(fun, message, doc ?? '');
         return { text, level: 'warning', log: text };
       }
     }
@@ -198,9 +201,7 @@ async function several(load: WireMap, funs: string[], args: Py[], place: JobPlac
       retcodes.push([fun, retcode]);
       successes.push([fun, retcode === 0]);
     } catch (e) {
-      place.log.warning(
-        `The minion function caused an exception: ${e instanceof Error ? e.message : String(e)}`,
-      );
+      place.log.warning(`The minion function caused an exception: ${e instanceof Error ? e.message : String(e)}`);
       returns.push([fun, place.calls.has(fun) ? traceback(e) : missing(fun, place.calls)]);
       retcodes.push([fun, 1]);
       successes.push([fun, false]);

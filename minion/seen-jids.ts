@@ -5,11 +5,11 @@ import { isJid } from '../bus/jid.ts';
 /**
  * Which jobs this minion has begun and which of them came to an outcome, in a small append-only file: so a publish that arrives
  * twice, by replay, by a second master or by a queue after a crash, runs once, also across the minion's own restart and kill.
- * Lines `S <jid>` (begun) and `D <jid>` (its outcome is in the outbox or delivered). Safe against a kill of the process, not
+ * Lines `S <jid> <function>` (begun) and `D <jid>` (its outcome is in the outbox or delivered). Safe against a kill of the process, not
  * against a power cut (nothing is synced).
  */
 export class SeenJids {
-  private readonly jids = new Map<string, 'begun' | 'done'>();
+  private readonly jids = new Map<string, { fun: string; done: boolean }>();
   private fd: number;
   private lines = 0;
 
@@ -26,27 +26,30 @@ export class SeenJids {
       if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
     }
     for (const line of text.split('\n')) {
-      const jid = line.slice(2);
+      const [kind, jid, fun = ''] = line.split(' ');
       if (!isJid(jid)) continue;
-      if (line.startsWith('S ')) this.jids.set(jid, 'begun');
-      else if (line.startsWith('D ')) this.jids.set(jid, 'done');
+      if (kind === 'S') this.jids.set(jid, { fun, done: false });
+      const known = this.jids.get(jid);
+      if (kind === 'D' && known) known.done = true;
     }
     this.fd = openSync(path, 'a', 0o600);
     this.compact();
   }
 
-  /** Notes a job as begun; false when it was begun before and must not run again. */
-  begin(jid: string): boolean {
+  /** Notes a job as begun; false when it was begun before and must not run again. `fun`: its function, or several with commas. */
+  begin(jid: string, fun: string): boolean {
     if (this.jids.has(jid)) return false;
-    this.jids.set(jid, 'begun');
-    this.write(`S ${jid}\n`);
+    const name = fun.replace(/\s/g, '_');
+    this.jids.set(jid, { fun: name, done: false });
+    this.write(`S ${jid} ${name}\n`);
     return true;
   }
 
   /** Notes that a job's outcome is safe elsewhere. */
   done(jid: string): void {
-    if (this.jids.get(jid) !== 'begun') return;
-    this.jids.set(jid, 'done');
+    const known = this.jids.get(jid);
+    if (!known || known.done) return;
+    known.done = true;
     this.write(`D ${jid}\n`);
   }
 
@@ -55,8 +58,8 @@ export class SeenJids {
   }
 
   /** Jobs begun, by this process or an earlier one, that came to no outcome. */
-  unfinished(): string[] {
-    return [...this.jids].flatMap(([jid, state]) => (state === 'begun' ? [jid] : []));
+  unfinished(): { jid: string; fun: string }[] {
+    return [...this.jids].flatMap(([jid, { fun, done }]) => (done ? [] : [{ jid, fun }]));
   }
 
   close(): void {
@@ -76,7 +79,7 @@ export class SeenJids {
       if (this.jids.size <= this.keep) break;
       this.jids.delete(jid);
     }
-    const text = [...this.jids].map(([jid, state]) => `S ${jid}\n${state === 'done' ? `D ${jid}\n` : ''}`).join('');
+    const text = [...this.jids].map(([jid, { fun, done }]) => `S ${jid} ${fun}\n${done ? `D ${jid}\n` : ''}`).join('');
     const next = `${this.path}.new`;
     writeFileSync(next, text, { mode: 0o600 });
     renameSync(next, this.path);

@@ -62,7 +62,12 @@ export async function storedMasterKey(pkiDir: string, name = MASTER_KEY_FILE): P
   try {
     return PublicKey.fromPem(text);
   } catch (e) {
-    throw new SaltError('SaltConfigurationError', `The file ${join(pkiDir, name)} holds no public key`, {}, { cause: e });
+    throw new SaltError(
+      'SaltConfigurationError',
+      `The file ${join(pkiDir, name)} holds no public key`,
+      {},
+      { cause: e },
+    );
   }
 }
 
@@ -202,7 +207,9 @@ function judge(outcome: Exclude<SignInOutcome, { kind: 'accepted' }>, p: SignInP
       log.error(`The master ${p.master} takes no more minions (max_minions)`);
       return wait('SaltClientError', 'The master takes no more minions');
     case 'key mismatch':
-      log.error("The master key has changed, the salt master could have been subverted, verify salt master's public key");
+      log.error(
+        "The master key has changed, the salt master could have been subverted, verify salt master's public key",
+      );
       log.critical(
         `The Salt Master server's public key did not authenticate!\nIf you are confident that you are connecting to a valid Salt Master, then remove the master public key and restart the Salt Minion.\nThe master public key can be found at:\n${join(opts.str('pki_dir'), MASTER_KEY_FILE)}`,
       );

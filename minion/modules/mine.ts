@@ -1,8 +1,8 @@
 import { messageOf, SaltError } from '../../bus/errors.ts';
 import { type Py, PyDict, PyTuple, toWire, type WireMap } from '../../bus/values.ts';
+import { cleanKwargs } from '../../sls/call-format.ts';
 import { type Args, fn } from '../../sls/signature.ts';
 import { str, truth } from '../../sls/values.ts';
-import { cleanKwargs } from '../load-args.ts';
 import { callMineFunction, mineDefinition, wrapMineValue } from '../mine.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
 
@@ -61,7 +61,7 @@ function update({ clear, mine_functions }: Args, ctx: ModuleCtx): Py {
 }
 
 function send({ name, args, kwargs }: Args, ctx: ModuleCtx): Py {
-  const own = cleanKwargs(kwargs);
+  const own = cleanKwargs(kwargs as PyDict);
   const take = (k: string): Py => {
     const v = own.get(k) ?? null;
     own.delete(k);
@@ -163,8 +163,7 @@ function getDocker({ interfaces, cidrs, with_container_id }: Args, ctx: ModuleCt
   for (const containers of hosts instanceof PyDict ? hosts.values() : []) {
     if (!(containers instanceof PyDict)) continue;
     const host = containers.get('host');
-    const ips =
-      host instanceof PyDict ? hostAddresses(host, listOf(interfaces as Py), listOf(cidrs as Py), ctx) : [];
+    const ips = host instanceof PyDict ? hostAddresses(host, listOf(interfaces as Py), listOf(cidrs as Py), ctx) : [];
     for (const [key, container] of containers) {
       if (key === 'host' || !(container instanceof PyDict)) continue;
       const info = container.get('Info');

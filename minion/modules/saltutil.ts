@@ -4,11 +4,11 @@ import { messageOf, SaltError } from '../../bus/errors.ts';
 import { isJid } from '../../bus/jid.ts';
 import { type Py, PyDict, toPy, toWire, type WireMap } from '../../bus/values.ts';
 import { decodeBus } from '../../bus/wire/payload.ts';
+import { cleanKwargs, invalidKeywords } from '../../sls/call-format.ts';
 import { fnmatch } from '../../sls/fnmatch.ts';
 import { type Args, type Fn, fn } from '../../sls/signature.ts';
 import { str, truth } from '../../sls/values.ts';
 import { EXTMOD_FORMS, extmodsDir, syncExtmods } from '../extmods.ts';
-import { cleanKwargs, invalidKwargs } from '../load-args.ts';
 import { masterCommand } from '../master-command.ts';
 import { runningJobs, signalJob } from '../proc-files.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
@@ -124,7 +124,7 @@ const pillarLater = (clean: Py, ctx: ModuleCtx): boolean =>
   refreshPillar({ wait: false, timeout: 30, clean_cache: clean }, ctx);
 
 function refreshGrains({ kwargs }: Args, ctx: ModuleCtx): boolean {
-  const own = cleanKwargs(kwargs);
+  const own = cleanKwargs(kwargs as PyDict);
   const take = (k: string, otherwise: boolean): Py => {
     const v = own.get(k);
     own.delete(k);
@@ -132,7 +132,8 @@ function refreshGrains({ kwargs }: Args, ctx: ModuleCtx): boolean {
   };
   const withPillar = take('refresh_pillar', true);
   const clean = take('clean_pillar_cache', false);
-  if (own.size) throw invalidKwargs([...own].map(([k, v]) => `${str(k)}=${str(v)}`));
+  if (own.size)
+    throw new SaltError('SaltInvocationError', invalidKeywords([...own].map(([k, v]) => `${str(k)}=${str(v)}`)));
   clearGrainsCache(ctx);
   ctx.daemon('grains_changed');
   if (truth(withPillar)) pillarLater(clean, ctx);
@@ -147,7 +148,8 @@ function clearGrainsCache(ctx: ModuleCtx): void {
 /** Copies operators' own modules of one kind from the file server; answers the names that are new or changed. */
 function sync(form: string, a: Args, ctx: ModuleCtx): string[] {
   const given = a['saltenv'] ?? null;
-  const envs = given === null ? ['base'] : Array.isArray(given) ? given.map((e) => str(e as Py)) : str(given).split(',');
+  const envs =
+    given === null ? ['base'] : Array.isArray(given) ? given.map((e) => str(e as Py)) : str(given).split(',');
   const list = (v: Py | undefined): string[] | undefined => (Array.isArray(v) ? v.map((x) => str(x as Py)) : undefined);
   const changed = syncExtmods(form, envs, ctx, list(a['extmod_whitelist']), list(a['extmod_blacklist']));
   if (form === 'grains') {
@@ -192,9 +194,10 @@ function refreshAfter(after: After, clean: Py, ctx: ModuleCtx): void {
 }
 
 /** Kinds in the order in which sync_all answers them. */
-const ALL = 'clouds beacons modules states sdb grains renderers returners output utils log_handlers executors proxymodules engines thorium serializers matchers resources'.split(
-  ' ',
-);
+const ALL =
+  'clouds beacons modules states sdb grains renderers returners output utils log_handlers executors proxymodules engines thorium serializers matchers resources'.split(
+    ' ',
+  );
 
 function syncAll(a: Args, ctx: ModuleCtx): PyDict {
   const out = new PyDict<Py>();
@@ -246,12 +249,16 @@ function words(args: readonly Py[], kwargs: PyDict): string[] {
 
 function runner(a: Args, ctx: ModuleCtx): Py {
   const arg = (a['arg'] ?? []) as Py;
-  if (!Array.isArray(arg))
-    throw new SaltError('SaltInvocationError', 'arg must be formatted as a list/tuple');
+  if (!Array.isArray(arg)) throw new SaltError('SaltInvocationError', 'arg must be formatted as a list/tuple');
   const kwargs = new PyDict(a['kwarg'] instanceof PyDict ? a['kwarg'] : []);
-  for (const [k, v] of cleanKwargs(a['kwargs'])) kwargs.set(k, v);
+  for (const [k, v] of cleanKwargs(a['kwargs'] as PyDict)) kwargs.set(k, v);
   const value = masterCommand('salt-run', [str(a['name'] as Py), ...words(arg as Py[], kwargs)], ctx);
-  return truth(a['full_return'] as Py) ? new PyDict<Py>([['return', value], ['success', true]]) : value;
+  return truth(a['full_return'] as Py)
+    ? new PyDict<Py>([
+        ['return', value],
+        ['success', true],
+      ])
+    : value;
 }
 
 function command(a: Args, ctx: ModuleCtx): Py {
@@ -340,15 +347,13 @@ export default {
       ({ jid }, ctx) => signal(str(jid as Py), 9, ctx),
       quick,
     ),
-    list_extmods: fn(
-      'list_extmods()',
-      jobDoc('Lists the synced modules by kind.', 'list_extmods'),
-      (_, ctx) => listExtmods(ctx),
+    list_extmods: fn('list_extmods()', jobDoc('Lists the synced modules by kind.', 'list_extmods'), (_, ctx) =>
+      listExtmods(ctx),
     ),
     mmodule: fn(
       'mmodule(saltenv, fun, *args, **kwargs)',
       jobDoc("Runs a function of an environment's own modules.", 'mmodule base test.ping'),
-      ({ fun, args, kwargs }, ctx) => ctx.salt.call(str(fun as Py), args as Py[], cleanKwargs(kwargs)),
+      ({ fun, args, kwargs }, ctx) => ctx.salt.call(str(fun as Py), args as Py[], cleanKwargs(kwargs as PyDict)),
     ),
     pillar_refresh: fn(
       'pillar_refresh(wait=False, timeout=30, clean_cache=True)',
@@ -460,7 +465,11 @@ export default {
       'wheel(name, *args, **kwargs)',
       jobDoc('Runs a wheel function, where this minion is on the master.', 'wheel key.list accepted'),
       ({ name, args, kwargs }, ctx) =>
-        masterCommand('salt-run', ['salt.wheel', str(name as Py), ...words(args as Py[], cleanKwargs(kwargs))], ctx),
+        masterCommand(
+          'salt-run',
+          ['salt.wheel', str(name as Py), ...words(args as Py[], cleanKwargs(kwargs as PyDict))],
+          ctx,
+        ),
     ),
   },
 } satisfies ExecutionModule;

@@ -2,17 +2,16 @@ import { createHash, randomInt } from 'node:crypto';
 import { SaltError } from '../../bus/errors.ts';
 import { mkFloat, type Py, PyDict, PyTuple } from '../../bus/values.ts';
 import { SALT_VERSION } from '../../bus/version.ts';
+import { cleanKwargs } from '../../sls/call-format.ts';
 import { type Args, fn } from '../../sls/signature.ts';
 import { repr, str, truth, typeName } from '../../sls/values.ts';
 import { sleepSync } from '../clock.ts';
-import { cleanKwargs } from '../load-args.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
 
 /** Python's int(): what `int(x)` gives for an argument, or its error. */
 function int(v: Py): number {
   const n = typeof v === 'string' ? (/^\s*[+-]?\d+\s*$/.test(v) ? Number(v) : Number.NaN) : Math.trunc(Number(v));
-  if (Number.isNaN(n))
-    throw new SaltError('ValueError', `invalid literal for int() with base 10: ${repr(v)}`);
+  if (Number.isNaN(n)) throw new SaltError('ValueError', `invalid literal for int() with base 10: ${repr(v)}`);
   return n;
 }
 
@@ -59,7 +58,7 @@ function exceptionText(name: string, args: readonly Py[]): string {
 function raiseException({ name, args, kwargs }: Args, ctx: ModuleCtx): Py {
   const asked = String(name);
   const given = args as Py[];
-  const kw = cleanKwargs(kwargs);
+  const kw = cleanKwargs(kwargs as PyDict);
   const salt = asked.startsWith('salt.exceptions.') ? asked.slice('salt.exceptions.'.length) : undefined;
   const code = SALT_EXCEPTIONS.find((c) => c === salt);
   if (code) {
@@ -129,9 +128,7 @@ function versions(ctx: ModuleCtx): PyDict {
     ['Node Version', new PyDict<Py>([['Node', process.versions.node]])],
     [
       'Dependency Versions',
-      new PyDict<Py>(
-        ['openssl', 'uv', 'v8', 'zlib'].map((k) => [k, process.versions[k] ?? null] as const),
-      ),
+      new PyDict<Py>(['openssl', 'uv', 'v8', 'zlib'].map((k) => [k, process.versions[k] ?? null] as const)),
     ],
     ['Salt Package Information', new PyDict<Py>([['Package Type', null]])],
     [
@@ -156,7 +153,8 @@ function versionsReport(ctx: ModuleCtx): string {
   for (const [title, part] of info) {
     if (lines.length) lines.push(' ');
     lines.push(`${str(title)}:`);
-    for (const [k, v] of part as PyDict) lines.push(`${str(k).padStart(width)}: ${v === null ? 'Not Installed' : str(v)}`);
+    for (const [k, v] of part as PyDict)
+      lines.push(`${str(k).padStart(width)}: ${v === null ? 'Not Installed' : str(v)}`);
   }
   return lines.join('\n');
 }
@@ -185,36 +183,40 @@ export default {
     arg: fn(
       'arg(*args, **kwargs)',
       "Returns the positional and keyword arguments it was given, with the publish's own fields.\n\nCLI Example:\n\n    salt '*' test.arg 1 two size=4",
-      ({ args, kwargs }) => new PyDict<Py>([
-        ['args', args as Py],
-        ['kwargs', kwargs as Py],
-      ]),
+      ({ args, kwargs }) =>
+        new PyDict<Py>([
+          ['args', args as Py],
+          ['kwargs', kwargs as Py],
+        ]),
       quick,
     ),
     arg_clean: fn(
       'arg_clean(*args, **kwargs)',
       "As test.arg, without the publish's own fields.\n\nCLI Example:\n\n    salt '*' test.arg_clean 1 two size=4",
-      ({ args, kwargs }) => new PyDict<Py>([
-        ['args', args as Py],
-        ['kwargs', cleanKwargs(kwargs)],
-      ]),
+      ({ args, kwargs }) =>
+        new PyDict<Py>([
+          ['args', args as Py],
+          ['kwargs', cleanKwargs(kwargs as PyDict)],
+        ]),
       quick,
     ),
     arg_repr: fn(
       'arg_repr(*args, **kwargs)',
       "Returns its arguments as the text of Python values.\n\nCLI Example:\n\n    salt '*' test.arg_repr 1 two size=4",
-      ({ args, kwargs }) => new PyDict<Py>([
-        ['args', repr(PyTuple.from_(args as Py[]))],
-        ['kwargs', repr(kwargs as Py)],
-      ]),
+      ({ args, kwargs }) =>
+        new PyDict<Py>([
+          ['args', repr(PyTuple.from_(args as Py[]))],
+          ['kwargs', repr(kwargs as Py)],
+        ]),
     ),
     arg_type: fn(
       'arg_type(*args, **kwargs)',
       "Returns the type of each argument.\n\nCLI Example:\n\n    salt '*' test.arg_type 1 two size=4.5",
-      ({ args, kwargs }) => new PyDict<Py>([
-        ['args', (args as Py[]).map(typeText)],
-        ['kwargs', new PyDict<Py>([...(kwargs as PyDict)].map(([k, v]) => [k, typeText(v)] as const))],
-      ]),
+      ({ args, kwargs }) =>
+        new PyDict<Py>([
+          ['args', (args as Py[]).map(typeText)],
+          ['kwargs', new PyDict<Py>([...(kwargs as PyDict)].map(([k, v]) => [k, typeText(v)] as const))],
+        ]),
     ),
     assertion: fn(
       'assertion(assertion)',
@@ -265,12 +267,7 @@ export default {
         throw raised('Exception', str(message as Py));
       },
     ),
-    false: fn(
-      'false_()',
-      "Answers False.\n\nCLI Example:\n\n    salt '*' test.false",
-      () => false,
-      quick,
-    ),
+    false: fn('false_()', "Answers False.\n\nCLI Example:\n\n    salt '*' test.false", () => false, quick),
     fib: fn(
       'fib(num)',
       "Returns a Fibonacci number and the seconds it took.\n\nCLI Example:\n\n    salt '*' test.fib 30",
@@ -366,10 +363,8 @@ export default {
         return true;
       },
     ),
-    stack: fn(
-      'stack()',
-      "Returns the call stack of the function.\n\nCLI Example:\n\n    salt '*' test.stack",
-      () => (new Error('here').stack ?? '').split('\n').slice(1).join('\n'),
+    stack: fn('stack()', "Returns the call stack of the function.\n\nCLI Example:\n\n    salt '*' test.stack", () =>
+      (new Error('here').stack ?? '').split('\n').slice(1).join('\n'),
     ),
     true: fn('true_()', "Answers True.\n\nCLI Example:\n\n    salt '*' test.true", () => true, quick),
     try: fn(
@@ -394,7 +389,9 @@ export default {
       () => SALT_VERSION,
       quick,
     ),
-    versions: fn('versions()', `${report}\n\nCLI Example:\n\n    salt '*' test.versions`, (_, ctx) => versionsReport(ctx)),
+    versions: fn('versions()', `${report}\n\nCLI Example:\n\n    salt '*' test.versions`, (_, ctx) =>
+      versionsReport(ctx),
+    ),
     versions_information: fn(
       'versions_information()',
       `${report} As a map.\n\nCLI Example:\n\n    salt '*' test.versions_information`,
