@@ -152,7 +152,19 @@ export class ClearCommands {
   }
 }
 
-const WHEEL_FIELDS = new Set(['cmd', 'fun', 'arg', 'kwarg', 'key', 'user', 'token', 'eauth', 'username', 'password', 'print_event']);
+const WHEEL_FIELDS = new Set([
+  'cmd',
+  'fun',
+  'arg',
+  'kwarg',
+  'key',
+  'user',
+  'token',
+  'eauth',
+  'username',
+  'password',
+  'print_event',
+]);
 
 /** The reference's wheel client may put a function's keywords straight into the load. */
 function kwargOfWheel(load: WireMap, kwarg: WireMap): WireMap {

@@ -141,7 +141,8 @@ export class Control {
   private async allowed(load: WireMap, trusted: boolean): Promise<PublishOrder> {
     const { fun, arg, ret, jid } = load;
     const funs = Array.isArray(fun) ? fun.map(String) : typeof fun === 'string' ? [fun] : [];
-    if (!funs.length || load['tgt'] === undefined) throw new SaltError('SaltInvocationError', 'Target and function are needed');
+    if (!funs.length || load['tgt'] === undefined)
+      throw new SaltError('SaltInvocationError', 'Target and function are needed');
     const args = Array.isArray(arg) ? arg : [];
     const tgtType = typeof load['tgt_type'] === 'string' ? load['tgt_type'] : 'glob';
     const order: PublishOrder = {

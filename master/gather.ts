@@ -1,9 +1,8 @@
 import type { BusEvent, EventBus } from '../bus/event.ts';
 import { tags } from '../bus/tags.ts';
 import { asMap } from '../bus/wire/loads.ts';
-import type { Publication } from './client.ts';
-import type { MinionReturn } from './client.ts';
-import type { PublishOrder, Publisher } from './publish.ts';
+import type { MinionReturn, Publication } from './client.ts';
+import type { Publisher, PublishOrder } from './publish.ts';
 
 /** How long to wait, seconds; Salt's `timeout` and `gather_job_timeout`. */
 export interface Patience {

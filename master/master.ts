@@ -1,19 +1,18 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { merge, Subject, takeUntil } from 'rxjs';
-import { openBus } from '../bus/event-bus.ts';
 import type { EventBus } from '../bus/event.ts';
+import { openBus } from '../bus/event-bus.ts';
+import { openEventLog } from '../bus/event-log.ts';
 import { JidSource } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import type { EventStore, KeyedStore } from '../bus/store/contract.ts';
 import { LmdbStore } from '../bus/store/lmdb.ts';
 import { MemoryEventStore } from '../bus/store/memory.ts';
-import { SegmentStore, type SyncPolicy } from '../bus/store/segment.ts';
-import { tags } from '../bus/tags.ts';
 import type { PublishServer, RequestServer } from '../bus/transport/contract.ts';
 import { masterEventSockets, serveEventSockets } from '../bus/transport/ipc.ts';
-import { PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
+import { toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
 import { isSigAlgo, loadOrCreateKeyPair, type SigAlgo } from '../bus/wire/keys.ts';
 import { MasterSession, type MasterSessionOptions, signPublicKey } from '../bus/wire/master-session.ts';
 import { minionSignature } from '../bus/wire/minion-signature.ts';
@@ -26,7 +25,6 @@ import { Access, type Expected } from './access.ts';
 import { AutoSign } from './autosign.ts';
 import { ClearCommands } from './clear-commands.ts';
 import { Control, type Order } from './control.ts';
-import { loadReturner, returnerCtx, startEventReturn } from './event-return.ts';
 import { FileServer } from './file-server.ts';
 import type { GatherParts } from './gather.ts';
 import { JobProcesses } from './job-processes.ts';
@@ -43,6 +41,7 @@ import { type CompilePillar, overrideOnly, Pillars } from './pillar.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publish.ts';
 import { Requests } from './requests.ts';
+import { loadReturner, returnerCtx, startEventReturn } from './returners.ts';
 import { Returns } from './returns.ts';
 import { KeyRotation } from './rotation.ts';
 import { Sessions } from './sessions.ts';
@@ -242,17 +241,10 @@ async function build(
 }
 
 function openEventStore(opts: Opts, log: Log): Promise<EventStore> | EventStore {
-  const given = opts.get('event_log');
-  if (given === null) return new MemoryEventStore();
-  const of = (key: string, fallback: number): number =>
-    given instanceof PyDict && typeof given.get(key) === 'number' ? (given.get(key) as number) : fallback;
-  return SegmentStore.open(join(opts.str('cachedir'), 'event_log'), {
-    size: of('size', 2 ** 30),
-    age: of('age', 604_800) * 1000,
-    sync: given instanceof PyDict ? ((given.get('sync') ?? 'group') as SyncPolicy) : 'group',
-    interval: of('interval', 1000),
-    log: log.child('event_log'),
-  });
+  // The configuration's `none` arrives as null.
+  return opts.get('event_log') === null
+    ? new MemoryEventStore({ count: 10_000 })
+    : openEventLog(opts, log.child('event_log'));
 }
 
 /** Seconds for which a request is good when the configuration leaves the reference's "for ever". A negative `request_server_ttl` keeps that. */

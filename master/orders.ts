@@ -35,7 +35,10 @@ export function masterOrders(p: OrderParts): Map<string, Order> {
   return new Map<string, Order>([
     ['key.accept', (data, user) => ids(data).filter((id) => p.desk.accept(id, from(data), operator(user)))],
     ['key.reject', (data, user) => ids(data).filter((id) => p.desk.reject(id, from(data), operator(user)))],
-    ['key.delete', (data, user) => ids(data).filter((id) => p.desk.delete(id, operator(user), data['keep_data'] === true))],
+    [
+      'key.delete',
+      (data, user) => ids(data).filter((id) => p.desk.delete(id, operator(user), data['keep_data'] === true)),
+    ],
     [
       'cache.store',
       async (data) => {

@@ -53,8 +53,7 @@ export class Presence {
     const before = this.before ?? new Set<string>();
     const fresh = [...now].filter((id) => !before.has(id)).sort();
     const lost = [...before].filter((id) => !now.has(id)).sort();
-    if (fresh.length || lost.length)
-      this.bus.fire(tags.presenceChange, { new: fresh, lost }, { origin: 'master' });
+    if (fresh.length || lost.length) this.bus.fire(tags.presenceChange, { new: fresh, lost }, { origin: 'master' });
     this.bus.fire(tags.presencePresent, { present: [...now].sort() }, { origin: 'master' });
     this.before = now;
   }

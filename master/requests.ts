@@ -177,11 +177,7 @@ export class Requests {
       this.run(cmd, () => this.p.pillar(opened.load)).then((pillar) => {
         if (pillar === undefined) seal(false);
         else if (pillar === '') seal('');
-        else
-          this.later(
-            () => request.reply(this.p.session.pillarReply(opened, pillar)),
-            request,
-          );
+        else this.later(() => request.reply(this.p.session.pillarReply(opened, pillar)), request);
       });
       return;
     }

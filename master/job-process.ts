@@ -1,0 +1,57 @@
+/** The program of a job process: runs runner and wheel functions for the master that forked it, one after the other. */
+import { consoleSink, LEVELS, type Level, Log } from '../bus/log.ts';
+import { Opts } from '../bus/opts.ts';
+import { PyDict, toPy, toWire, type Wire } from '../bus/values.ts';
+import { asMap } from '../bus/wire/loads.ts';
+import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
+import { callFunction, type Form } from './runner-call.ts';
+import { openRun } from './runner-context.ts';
+
+interface Message {
+  opts?: Uint8Array;
+  call?: Uint8Array;
+}
+
+let opts = new Opts();
+let log = new Log('salt.runner', consoleSink());
+
+async function work(bytes: Uint8Array): Promise<Wire> {
+  const call = asMap(decodeBus(bytes)) ?? {};
+  const form: Form = call['form'] === 'wheel' ? 'wheel' : 'runner';
+  const args = Array.isArray(call['arg']) ? call['arg'].map((a) => toPy(a)) : [];
+  const kwargs = toPy(call['kwarg'] ?? {});
+  const run = await openRun(opts, log, { jid: String(call['jid']), user: String(call['user']) });
+  try {
+    const outcome = await callFunction(
+      form,
+      String(call['fun']),
+      args,
+      kwargs instanceof PyDict ? kwargs : new PyDict(),
+      run.ctx,
+    );
+    return {
+      return: toWire(outcome.return),
+      success: outcome.success,
+      ...(outcome.retcode === undefined ? {} : { retcode: outcome.retcode }),
+    };
+  } finally {
+    await run.close();
+  }
+}
+
+process.on('message', (m: Message) => {
+  if (m.opts) {
+    opts = new Opts(toPy(decodeBus(m.opts)) as PyDict);
+    const level = opts.str('log_level', 'warning');
+    log = new Log('salt.runner', consoleSink(), level in LEVELS ? LEVELS[level as Level] : LEVELS.warning);
+  }
+  if (m.call)
+    work(m.call)
+      .catch((e): Wire => ({ return: failure(e), success: false, retcode: 1 }))
+      .then((outcome) => process.send?.({ outcome: encodeBus(outcome) }));
+});
+process.on('disconnect', () => process.exit(0));
+
+function failure(e: unknown): string {
+  return e instanceof Error ? (e.stack ?? e.message) : String(e);
+}

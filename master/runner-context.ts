@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import { SaltError } from '../bus/errors.ts';
+import type { Log } from '../bus/log.ts';
+import type { Opts } from '../bus/opts.ts';
+import type { KeyedStore } from '../bus/store/contract.ts';
+import { LmdbStore } from '../bus/store/lmdb.ts';
+import { MemoryKeyedStore } from '../bus/store/memory.ts';
+import { type Py, PyDict, toPy, toWire, type WireMap } from '../bus/values.ts';
+import type { JobCache } from '../returners/contract.ts';
+import { STORE_SLOT } from '../returners/local_cache.ts';
+import { type ControlledClient, openLocalClient } from './client.ts';
+import { openKeys } from './keys.ts';
+import { MinionCache, type MinionData } from './minion-cache.ts';
+import { loadReturner, returnerCtx } from './returners.ts';
+import { callFunction } from './runner-call.ts';
+import type { RunnerCtx } from './runners/contract.ts';
+
+/** What a run is told about itself. */
+export interface RunSettings {
+  jid: string;
+  user: string;
+  /** Takes progress as it comes: prints it, or passes it on. */
+  progress?: (data: Py, outputter?: string) => void;
+}
+
+/** A run's context and the way to end what it opened. */
+export interface OpenRun {
+  ctx: RunnerCtx;
+  client: ControlledClient;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens what runner and wheel functions work with: stores are read beside the running master, and written through it. Where no master runs, the
+ * stores are opened for writing.
+ */
+export async function openRun(opts: Opts, log: Log, settings: RunSettings): Promise<OpenRun> {
+  const client = openLocalClient(opts);
+  const store = await openBeside(opts);
+  const cache = new MinionCache(store);
+  const running = await client.connection().then(
+    () => true,
+    (e) => {
+      if (e instanceof SaltError && e.code === 'SaltDaemonNotRunning') return false;
+      throw e;
+    },
+  );
+  const jobs = jobCacheBeside(opts, log, store);
+  const ctx: RunnerCtx = {
+    opts,
+    log,
+    client,
+    keys: openKeys(opts),
+    minions: running ? throughMaster(cache, client) : cache,
+    jobs,
+    jid: settings.jid,
+    retcode: 0,
+    progress: (data, outputter) => settings.progress?.(data, outputter),
+    fire: (tag: string, data: WireMap) => client.fire(tag, data, `jid/${settings.jid}`),
+    run: async (fun, args = [], kwargs = {}) => {
+      const outcome = await callFunction('runner', fun, args, new PyDict(Object.entries(kwargs)), ctx);
+      if (!outcome.success && outcome.retcode === 254)
+        throw new SaltError('CommandNotFoundError', String(outcome.return));
+      return outcome.return;
+    },
+    master: async (order, data = {}) => toPy(await client.order(order, data)),
+  };
+  return {
+    ctx,
+    client,
+    close: async () => {
+      await client.close();
+      await store.close();
+    },
+  };
+}
+
+/** The master's keyed store, beside a running master for reading; an empty one where there never was a master. */
+async function openBeside(opts: Opts): Promise<KeyedStore> {
+  try {
+    return await LmdbStore.open(join(opts.str('cachedir'), 'data'), { readOnly: true });
+  } catch (e) {
+    if (e instanceof SaltError && e.code === 'StoreFailed') return new MemoryKeyedStore();
+    throw e;
+  }
+}
+
+function jobCacheBeside(opts: Opts, log: Log, store: KeyedStore): RunnerCtx['jobs'] {
+  const name = opts.str('ext_job_cache') || opts.str('master_job_cache', 'local_cache');
+  const ctx = returnerCtx(opts, log, name);
+  if (name === 'local_cache') ctx.context.set(STORE_SLOT, store);
+  const cache: JobCache | undefined = loadReturner(name, ctx).jobCache;
+  if (!cache) throw new SaltError('SaltConfigurationError', `Returner ${name} cannot be a job cache`);
+  return { ...cache, ctx };
+}
+
+/** Reads answer from the file, writes go to the master, which alone writes it. */
+function throughMaster(cache: MinionCache, client: ControlledClient): MinionData {
+  return {
+    ids: () => cache.ids(),
+    grains: (id) => cache.grains(id),
+    pillar: (id) => cache.pillar(id),
+    mine: (id) => cache.mine(id),
+    fetch: (bank, key) => cache.fetch(bank, key),
+    list: (bank) => cache.list(bank),
+    store: async (bank, key, value) => {
+      await client.order('cache.store', { bank, key, value: toWire(value) });
+    },
+    flush: async (bank, key) =>
+      (await client.order('cache.flush', key === undefined ? { bank } : { bank, key })) === true,
+  };
+}
