@@ -46,6 +46,8 @@ export function topicOf(minionId: string): string {
 
 const LINGER = { replies: 1000, publishes: 1, requests: 0 } as const;
 const FLUSH_MS = 1000;
+const BIND_TRIES = 20;
+const BIND_WAIT_MS = 15;
 /** Messages read in one go before timers and other sockets get their turn. */
 const BURST = 128;
 
@@ -77,23 +79,39 @@ function clientSettings(k: Keepalive = {}): Record<string, unknown> {
   };
 }
 
-/** Binds and answers the port; PortInUse when another program has it. */
+/**
+ * Binds and answers the port; PortInUse when another program has it. A closed socket's port is freed a little later, on ZeroMQ's own
+ * thread (and unbinding before closing can abort the process in libzmq 4.3.5), so a taken port is tried again for a moment.
+ */
 async function bind(socket: Router | Publisher, host: string, port: number): Promise<number> {
   socket.ipv6 = host.includes(':');
-  try {
-    await socket.bind(address(host, port === 0 ? '*' : port));
-  } catch (e) {
-    const code = (e as NodeJS.ErrnoException).code;
-    if (code === 'EADDRINUSE')
-      throw new SaltError('PortInUse', `Address already in use: ${host}:${port}`, { host, port }, { cause: e });
-    throw new SaltError(
-      'SaltClientError',
-      `Unable to bind to ${host}:${port}: ${messageOf(e)}`,
-      { host, port },
-      { cause: e },
-    );
-  }
-  return Number(/:(\d+)$/.exec(socket.lastEndpoint ?? '')?.[1] ?? port);
+  for (let left = BIND_TRIES; ; left--)
+    try {
+      await socket.bind(address(host, port === 0 ? '*' : port));
+      return Number(/:(\d+)$/.exec(socket.lastEndpoint ?? '')?.[1] ?? port);
+    } catch (e) {
+      const taken = (e as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (taken && left > 0) {
+        await new Promise((again) => setTimeout(again, BIND_WAIT_MS));
+        continue;
+      }
+      if (taken)
+        throw new SaltError('PortInUse', `Address already in use: ${host}:${port}`, { host, port }, { cause: e });
+      const why = `Unable to bind to ${host}:${port}: ${messageOf(e)}`;
+      throw new SaltError('SaltClientError', why, { host, port }, { cause: e });
+    }
+}
+
+/** Waits for a promise, but no longer than this. */
+async function within(done: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    done,
+    new Promise<void>((late) => {
+      timer = setTimeout(late, ms);
+    }),
+  ]);
+  clearTimeout(timer);
 }
 
 /** The socket takes one message at a time: the others wait here, up to a bound. */
@@ -135,14 +153,7 @@ class SendQueue {
   /** Waits until nothing is left to send, or the time is up. */
   async drain(ms: number): Promise<void> {
     if (!this.busy) return;
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      new Promise<void>((done) => this.idle.push(done)),
-      new Promise<void>((done) => {
-        timer = setTimeout(done, ms);
-      }),
-    ]);
-    clearTimeout(timer);
+    await within(new Promise<void>((done) => this.idle.push(done)), ms);
   }
 }
 
