@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
-import { type Py, PyDict, toPy, toWire } from '../bus/values.ts';
+import { type Py, PyDict, PyTuple, toPy, toWire } from '../bus/values.ts';
 import { decodeNetwork, encodeNetwork } from '../bus/wire/payload.ts';
 import { fnmatch } from '../sls/fnmatch.ts';
 import { pyRegex } from '../sls/regex.ts';
@@ -63,12 +63,19 @@ function blocked(grain: Py, patterns: readonly Py[], log: Log): boolean {
     const pattern = str(p);
     if (fnmatch(str(grain), pattern)) return true;
     try {
-      return pyRegex(pattern).fullmatch(str(grain)) !== undefined;
+      return pyRegex(pattern).fullmatch(str(grain)) !== null;
     } catch (e) {
       log.trace(`grains_blacklist: ${pattern} is no regular expression (${messageOf(e)})`);
       return false;
     }
   });
+}
+
+/** Puts back what a trip over the wire or a cache takes from grains: `osrelease_info` is a tuple. Changes and answers its argument. */
+export function receivedGrains(grains: PyDict): PyDict {
+  const info = grains.get('osrelease_info');
+  if (Array.isArray(info) && !(info instanceof PyTuple)) grains.set('osrelease_info', PyTuple.from_(info as Py[]));
+  return grains;
 }
 
 const cacheFile = (opts: Opts): string => join(opts.str('cachedir'), 'grains.cache.p');
@@ -80,7 +87,7 @@ function fromCache(opts: Opts, log: Log): PyDict | undefined {
   if (opts.flag('refresh_grains_cache')) return undefined;
   try {
     const read = toPy(decodeNetwork(readFileSync(path)));
-    return read instanceof PyDict && read.size ? read : undefined;
+    return read instanceof PyDict && read.size ? receivedGrains(read) : undefined;
   } catch (e) {
     log.debug(`Grains cache was not readable and is made anew: ${messageOf(e)}`);
     return undefined;

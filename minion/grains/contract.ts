@@ -8,7 +8,11 @@ export interface GrainsCtx {
   readonly log: Log;
   /** What earlier modules found. */
   readonly grains: PyDict;
+  /** Present when only some grains are asked for: a function may leave out what is not, to save the work. */
+  readonly wanted?: (grain: string) => boolean;
 }
 export interface GrainsModule {
   readonly functions: Readonly<Record<string, (ctx: GrainsCtx) => PyDict>>;
+  /** Grains each function may answer: when none of them is asked for, it is not called. Absent: it always is. */
+  readonly provides?: Readonly<Record<string, readonly string[]>>;
 }
