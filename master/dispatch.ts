@@ -7,7 +7,15 @@ import type { JobProcesses } from './job-processes.ts';
 import type { Publisher, PublishOrder } from './publish.ts';
 
 /** Job fields that a local reaction may carry besides its target; others (requisites, order …) are the compiler's. */
-const PASSED = ['metadata', 'module_executors', 'executor_opts', 'ret_config', 'ret_kwargs', 'delimiter', 'start_event'];
+const PASSED = [
+  'metadata',
+  'module_executors',
+  'executor_opts',
+  'ret_config',
+  'ret_kwargs',
+  'delimiter',
+  'start_event',
+];
 
 const entries = (kwarg: Wire): [Wire, Wire][] =>
   kwarg instanceof PyDict ? ([...kwarg] as [Wire, Wire][]) : isWireMap(kwarg) ? Object.entries(kwarg) : [];

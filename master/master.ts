@@ -67,6 +67,7 @@ export interface Master {
   readonly access: Access;
   readonly requests: Requests;
   readonly upkeep: Upkeep;
+  readonly rotation: KeyRotation;
   /** Named orders of the control socket; the reactor and the queue add theirs. */
   readonly orders: Map<string, Order>;
   /** Ports in use (for port 0). */
@@ -237,7 +238,7 @@ async function build(
   upkeep.start();
   closers.push(() => upkeep.stop());
   await desk.reconcile();
-  return { bus, store, publisher, processes, gathering, jobs, access, requests, upkeep, orders, ports, stop };
+  return { bus, store, publisher, processes, gathering, jobs, access, requests, upkeep, rotation, orders, ports, stop };
 }
 
 function openEventStore(opts: Opts, log: Log): Promise<EventStore> | EventStore {

@@ -103,7 +103,10 @@ export async function startPlayground(dir: string, bin: string): Promise<Playgro
       new Promise<void>((ok) =>
         c.once('exit', (code) => {
           if (!stopping) {
-            const out = readFileSync(join(dir, 'log', `${names[i]}.out`), 'utf8').split('\n').slice(-6).join('\n');
+            const out = readFileSync(join(dir, 'log', `${names[i]}.out`), 'utf8')
+              .split('\n')
+              .slice(-6)
+              .join('\n');
             process.stderr.write(`${names[i]} ended (${code}):\n${out}\n`);
           }
           ok();

@@ -96,7 +96,8 @@ test('a key that somebody else deletes is forgotten', async () => {
     assert.equal(keys.get('web1', 'minions'), 'PEM');
     assert.deepEqual(keys.acceptedIds(), ['web1']);
     rmSync(join(keys.dir, 'minions', 'web1'));
-    for (let i = 0; i < 200 && keys.get('web1', 'minions') !== undefined; i++) await new Promise((r) => setTimeout(r, 5));
+    for (let i = 0; i < 200 && keys.get('web1', 'minions') !== undefined; i++)
+      await new Promise((r) => setTimeout(r, 5));
     assert.equal(keys.get('web1', 'minions'), undefined);
     assert.deepEqual(keys.acceptedIds(), []);
     assert.ok(seen.includes('web1'));
