@@ -1,5 +1,5 @@
 import { SaltError } from './errors.ts';
-import type { BusEvent, Cause, EventBus, Origin } from './event.ts';
+import type { BusEvent, Cause, EventBus, FireOptions, Origin } from './event.ts';
 import { jidTime } from './jid.ts';
 import { compileGlob } from './tag-match.ts';
 import type { ControlStream } from './transport/control.ts';
@@ -12,7 +12,10 @@ export function eventItem(e: BusEvent): WireMap {
 
 /** The commands of the control socket that concern events; give each to its function. */
 export interface ControlEvents {
-  /** `fire` {tag, data, user, cause?} or {frame, user}: answers {id} once the event is durable. */
+  /**
+   * `fire` {tag, data, user, cause?}: answers {id} once the event is durable. {frames, user}: many ready-made frames at once; answers
+   * {ids} in their order, null where one was refused or not kept, and then `error` {code, message} of the first such.
+   */
   fire(load: WireMap): Promise<Wire>;
   /**
    * `events` {globs?, since_id?, since_time? (ms), until? (ms), follow?, cause? (an event id)}: streams events. `cause` streams the
@@ -31,23 +34,47 @@ function operator(load: WireMap): Origin {
   return typeof user === 'string' && USER.test(user) ? `operator/${user}` : 'operator/unknown';
 }
 
+async function fireMany(bus: EventBus, frames: readonly Wire[], options: FireOptions): Promise<Wire> {
+  const ids: (number | null)[] = [];
+  let error: SaltError | undefined;
+  // Events of one group share its promise: there are far fewer of them than events.
+  let last: { safe: Promise<void>; from: number; to: number } | undefined;
+  const groups: { safe: Promise<void>; from: number; to: number }[] = [];
+  for (const frame of frames) {
+    const fired = frame instanceof Uint8Array ? bus.fireFrame(frame, options) : undefined;
+    if (!fired) error ??= new SaltError('FrameRefused', 'A frame is no event');
+    else if (last?.safe === fired.durable) last.to = ids.length;
+    else {
+      last = { safe: fired.durable, from: ids.length, to: ids.length };
+      groups.push(last);
+    }
+    ids.push(fired?.id ?? null);
+  }
+  for (const g of groups) {
+    try {
+      await g.safe;
+    } catch (e) {
+      if (!(e instanceof SaltError)) throw e;
+      error ??= e;
+      ids.fill(null, g.from, g.to + 1);
+    }
+  }
+  return error ? { ids, error: { code: error.code, message: error.message } } : { ids };
+}
+
 /** The event commands for a bus. Who may use them is decided by the caller (socket mode or credentials). */
 export function controlEvents(bus: EventBus): ControlEvents {
   return {
     async fire(load) {
-      const { tag, data, frame, cause } = load;
+      const { tag, data, frames, cause } = load;
       const options = {
         origin: operator(load),
         ...(typeof cause === 'string' && CAUSE.test(cause) ? { cause: cause as Cause } : {}),
       };
-      let fired: ReturnType<EventBus['fireFrame']>;
-      if (frame instanceof Uint8Array) fired = bus.fireFrame(frame, options);
-      else {
-        if (typeof tag !== 'string' || tag === '') throw new SaltError('ValueError', 'Empty tag.');
-        if (!isWireMap(data)) throw new SaltError('ValueError', 'Dict object expected, not the given data.');
-        fired = bus.fire(tag, data, options);
-      }
-      if (!fired) throw new SaltError('FrameRefused', 'The frame is no event');
+      if (Array.isArray(frames)) return fireMany(bus, frames, options);
+      if (typeof tag !== 'string' || tag === '') throw new SaltError('ValueError', 'Empty tag.');
+      if (!isWireMap(data)) throw new SaltError('ValueError', 'Dict object expected, not the given data.');
+      const fired = bus.fire(tag, data, options);
       await fired.durable;
       return { id: fired.id };
     },

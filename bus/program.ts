@@ -4,8 +4,9 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Observable } from 'rxjs';
-import { SaltError } from './errors.ts';
-import { stamp } from './jid.ts';
+import { type ErrorCode, SaltError } from './errors.ts';
+import { packFrame } from './frame.ts';
+import { StampSource } from './stamp.ts';
 import { ControlClient } from './transport/control.ts';
 import { EventSocketClient, type MatchType, type ReceivedEvent, tagTest } from './transport/event-client.ts';
 import { type EventSocketAddresses, masterEventSockets, minionEventSockets } from './transport/ipc.ts';
@@ -60,6 +61,10 @@ export class SaltEvent {
   private taps = new Set<(e: ReceivedEvent) => void>();
   private connecting: Promise<void> | undefined;
   private client: Promise<ControlClient | undefined> | undefined;
+  private ready: ControlClient | undefined;
+  private readonly stamps = new StampSource(() => performance.timeOrigin + performance.now());
+  private batch: { frame: Buffer; resolve: (id: number) => void; reject: (e: unknown) => void }[] = [];
+  private batchBytes = 0;
   private closed = false;
   private kept = false;
   private readonly user: string;
@@ -225,15 +230,43 @@ export class SaltEvent {
     if (tag === '') throw new SaltError('ValueError', 'Empty tag.');
     if (typeof data !== 'object' || data === null || Array.isArray(data))
       throw new SaltError('ValueError', `Dict object expected, not '${data === null ? 'None' : String(data)}'.`);
+    const frame = packFrame(tag, { ...data, _stamp: this.stamps.next().stamp });
     if (this.control !== undefined) {
-      const client = await this.controlClient();
-      if (client) {
-        const answer = (await client.request('fire', { tag, data, user: this.user })) as WireMap;
-        return { id: answer['id'] as number };
-      }
+      const client = this.ready?.connected ? this.ready : await this.controlClient();
+      if (client) return { id: await this.gather(client, frame) };
     }
-    await this.sockets.fire(tag, { ...data, _stamp: stamp() });
+    await this.sockets.fire(frame);
     return {};
+  }
+
+  /** Puts a frame into the request of this tick. */
+  private gather(client: ControlClient, frame: Buffer): Promise<number> {
+    if (this.batch.length === 0) process.nextTick(() => this.send(client));
+    return new Promise((resolve, reject) => {
+      this.batch.push({ frame, resolve, reject });
+      this.batchBytes += frame.length;
+      if (this.batch.length >= 1000 || this.batchBytes > 4 * 1024 * 1024) this.send(client);
+    });
+  }
+
+  private send(client: ControlClient): void {
+    const batch = this.batch;
+    if (!batch.length) return;
+    this.batch = [];
+    this.batchBytes = 0;
+    client.request('fire', { frames: batch.map((b) => b.frame), user: this.user }).then(
+      (answer) => {
+        const { ids, error } = answer as { ids: (number | null)[]; error?: { code: ErrorCode; message: string } };
+        for (const [i, b] of batch.entries()) {
+          const id = ids[i];
+          if (typeof id === 'number') b.resolve(id);
+          else b.reject(new SaltError(error?.code ?? 'StoreFailed', error?.message ?? 'The event was not kept'));
+        }
+      },
+      (e: unknown) => {
+        for (const b of batch) b.reject(e);
+      },
+    );
   }
 
   /** On a minion: has the minion fire the event on its master's bus. */
@@ -251,6 +284,7 @@ export class SaltEvent {
     });
     const client = this.client;
     return client.then((c) => {
+      if (c?.connected) this.ready = c;
       if (!c || c.connected) return c;
       if (this.client === client) this.client = undefined;
       return this.controlClient();
@@ -282,6 +316,7 @@ export class SaltEvent {
 
   /** Ends all connections and waits. */
   close(): void {
+    if (this.ready) this.send(this.ready);
     this.closed = true;
     this.sockets.close();
     this.client?.then(

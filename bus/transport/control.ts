@@ -59,7 +59,7 @@ class Outbox {
   push(message: Wire): void {
     if (this.socket.destroyed) return;
     this.parts.push(lengthPrefixed(encodeBus(message)));
-    if (this.parts.length === 1) setImmediate(() => this.flush());
+    if (this.parts.length === 1) process.nextTick(() => this.flush());
   }
   private flush(): void {
     if (!this.parts.length || this.socket.destroyed) return;
@@ -95,9 +95,24 @@ export class ControlServer {
   }
 }
 
+/** A request in work. Its signal is made when a handler first asks for it: most never do, and making one costs more than the rest. */
+class Work {
+  private control: AbortController | undefined;
+  private aborted = false;
+  get signal(): AbortSignal {
+    this.control ??= new AbortController();
+    if (this.aborted) this.control.abort();
+    return this.control.signal;
+  }
+  abort(): void {
+    this.aborted = true;
+    this.control?.abort();
+  }
+}
+
 class Connection {
   private readonly out: Outbox;
-  private readonly open = new Map<number, AbortController>();
+  private readonly open = new Map<number, Work>();
   private readonly log: Log;
 
   constructor(
@@ -145,11 +160,13 @@ class Connection {
       this.drop('a malformed request');
       return;
     }
-    const control = new AbortController();
-    this.open.set(n, control);
+    const work = new Work();
+    this.open.set(n, work);
     if (this.open.size >= (this.options.maxOpen ?? 4096)) this.socket.pause();
     const stream: ControlStream = {
-      signal: control.signal,
+      get signal() {
+        return work.signal;
+      },
       send: (item) => {
         this.out.push({ n, item });
         return this.out.room();

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { messageOf, SaltError } from '../errors.ts';
-import { bodyOffset, packFrame } from '../frame.ts';
+import { bodyOffset } from '../frame.ts';
 import { compileGlob } from '../tag-match.ts';
 import { isWireMap, type WireMap } from '../values.ts';
 import { decodeBus, MsgpackStream } from '../wire/payload.ts';
@@ -99,9 +99,9 @@ export class EventSocketClient {
     else this.sub?.resume();
   }
 
-  /** Writes an event to the pull socket; resolves when the system has taken it. The caller's data has its `_stamp`. */
-  async fire(tag: string, data: WireMap): Promise<void> {
-    const message = lengthPrefixed(wrapFrame(packFrame(tag, data)));
+  /** Writes a frame to the pull socket; resolves when the system has taken it. */
+  async fire(frame: Uint8Array): Promise<void> {
+    const message = lengthPrefixed(wrapFrame(frame));
     for (let again = true; ; again = false) {
       this.push ??= connectLocal(this.addresses.pull).then((s) => {
         s.on('error', () => s.destroy());
