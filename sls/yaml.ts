@@ -1,6 +1,7 @@
 import type { Py } from '../bus/values.ts';
 import { Composer } from './yaml/compose.ts';
 import { Constructor } from './yaml/construct.ts';
+import { UNNAMED } from './yaml/error.ts';
 
 export { type DumpOptions, dumpYaml } from './yaml/dump.ts';
 export { type Mark, YamlError } from './yaml/error.ts';
@@ -20,7 +21,7 @@ export interface LoadOptions {
  */
 export function loadYaml(text: string, options: LoadOptions = {}): Py {
   if (isBlankYaml(text)) return null;
-  const file = options.file ?? '<unicode string>';
+  const file = options.file ?? UNNAMED;
   const root = new Composer(text, file).single();
   return root === undefined ? null : new Constructor(file, options.omapAsMap ?? false).document(root);
 }

@@ -31,6 +31,9 @@ export interface YamlProblem {
   readonly offset?: number;
 }
 
+/** What a text is called that comes from no file. */
+export const UNNAMED = '<unicode string>';
+
 const place = (name: string, m: Mark): string => `  in "${name}", line ${m.line + 1}, column ${m.column + 1}`;
 
 function text(p: YamlProblem, name: string): string {
@@ -46,7 +49,7 @@ function text(p: YamlProblem, name: string): string {
 
 /**
  * A YAML text that cannot be read. `message` is the reference's whole text, over several lines; `name` is the reference's class.
- * `details` holds `file` and, from 1, `line` and `column` where they are known.
+ * `details` holds `file` (of a text from a file) and, from 1, `line` and `column` where they are known.
  */
 export class YamlError extends SaltError {
   readonly kind: YamlErrorKind;
@@ -55,9 +58,9 @@ export class YamlError extends SaltError {
   readonly context: string | undefined;
   readonly contextMark: Mark | undefined;
 
-  constructor(p: YamlProblem, name = '<unicode string>') {
+  constructor(p: YamlProblem, name = UNNAMED) {
     super('YAMLError', text(p, name), {
-      file: name,
+      ...(name === UNNAMED ? {} : { file: name }),
       ...(p.mark ? { line: p.mark.line + 1, column: p.mark.column + 1 } : {}),
     });
     this.name = p.kind;
