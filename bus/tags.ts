@@ -58,6 +58,8 @@ export const tags = {
   readerCut: 'salt/event/reader/cut',
   /** Ours: events that could not be kept in the log. */
   logFailed: 'salt/event/log/failed',
+  /** A queued reaction was given up; ours. */
+  queueDead: 'salt/queue/dead',
   /** Ours: an event of a minion that was refused. */
   refused: (id: string): string => `salt/event/refused/${id}`,
   /** Ours: a minion spoke an old version of the protocol and was let in. */

@@ -4,10 +4,13 @@ import { Opts } from '../bus/opts.ts';
 import { PyDict, toPy, toWire, type Wire } from '../bus/values.ts';
 import { asMap } from '../bus/wire/loads.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
+import type { EventToReact } from '../reactor/reactor.ts';
 import { callFunction, type Form } from './runner-call.ts';
 import { openRun } from './runner-context.ts';
 
 interface Message {
+  n?: number;
+  react?: Uint8Array;
   opts?: Uint8Array;
   call?: Uint8Array;
 }
@@ -39,11 +42,29 @@ async function work(bytes: Uint8Array): Promise<Wire> {
   }
 }
 
+/** Renders a batch of events to reaction calls; what the compiler logs goes back with them. */
+async function compileBatch(bytes: Uint8Array): Promise<{ reacted: Uint8Array; log: [string, string][] }> {
+  const { reactionCompiler } = await import('./reaction-compiler.ts');
+  const said: [string, string][] = [];
+  const sink = new Log('salt.reactor', (r) => void said.push([r.level, r.message]), LEVELS.warning);
+  const calls = reactionCompiler(opts, sink)(decodeBus(bytes) as unknown as EventToReact[]);
+  return { reacted: encodeBus(calls as unknown as Wire), log: said };
+}
+
 process.on('message', (m: Message) => {
   if (m.opts) {
     opts = new Opts(toPy(decodeBus(m.opts)) as PyDict);
     const level = opts.str('log_level', 'warning');
     log = new Log('salt.runner', consoleSink(), level in LEVELS ? LEVELS[level as Level] : LEVELS.warning);
+  }
+  if (m.react) {
+    const { n, react } = m;
+    compileBatch(react)
+      .then((done) => process.send?.({ n, ...done }))
+      .catch((e) => {
+        process.stderr.write(`${failure(e)}\n`);
+        process.exit(1);
+      });
   }
   if (m.call)
     work(m.call)

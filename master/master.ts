@@ -40,6 +40,7 @@ import { type ParseInput, Peer } from './peer.ts';
 import { type CompilePillar, overrideOnly, Pillars } from './pillar.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publish.ts';
+import { type Reactions, startReactions } from './reactions.ts';
 import { Requests } from './requests.ts';
 import { loadReturner, returnerCtx, startEventReturn } from './returners.ts';
 import { Returns } from './returns.ts';
@@ -68,6 +69,7 @@ export interface Master {
   readonly requests: Requests;
   readonly upkeep: Upkeep;
   readonly rotation: KeyRotation;
+  readonly reactions: Reactions;
   /** Named orders of the control socket; the reactor and the queue add theirs. */
   readonly orders: Map<string, Order>;
   /** Ports in use (for port 0). */
@@ -208,6 +210,17 @@ async function build(
   const eventReturn = startEventReturn(opts, bus, log);
   closers.push(() => eventReturn.close());
   const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs });
+  const reactions = await startReactions({
+    opts,
+    bus,
+    publisher,
+    processes,
+    jids,
+    log,
+    orders,
+    user: access.masterUser,
+  });
+  closers.push(() => reactions.stop());
   const control = new Control({ opts, bus, log, access, jids, gathering, processes, orders });
 
   // The sockets, last: from here on the world may speak.
@@ -238,7 +251,22 @@ async function build(
   upkeep.start();
   closers.push(() => upkeep.stop());
   await desk.reconcile();
-  return { bus, store, publisher, processes, gathering, jobs, access, requests, upkeep, rotation, orders, ports, stop };
+  return {
+    bus,
+    store,
+    publisher,
+    processes,
+    gathering,
+    jobs,
+    access,
+    requests,
+    upkeep,
+    rotation,
+    reactions,
+    orders,
+    ports,
+    stop,
+  };
 }
 
 function openEventStore(opts: Opts, log: Log): Promise<EventStore> | EventStore {

@@ -14,6 +14,9 @@ export interface Rule {
 export class Rules {
   private entries: { rule: Rule; matches: Glob }[] = [];
 
+  /** While set, nothing matches (a master that is not the leader); what passes meanwhile is not caught up. */
+  paused = false;
+
   constructor(map: readonly Py[] = []) {
     this.replace(map);
   }
@@ -32,6 +35,7 @@ export class Rules {
   /** SLS files for a tag: every matching entry's, in order of the map; a file named twice comes twice. */
   match(tag: string): string[] {
     const out: string[] = [];
+    if (this.paused) return out;
     for (const { rule, matches } of this.entries) {
       if (!matches(tag)) continue;
       if (typeof rule.sls === 'string') out.push(rule.sls);
@@ -42,7 +46,7 @@ export class Rules {
 
   /** Whether any entry could match a tag: what the bus asks before it decodes anything. */
   matches(tag: string): boolean {
-    return this.entries.some((e) => e.matches(tag));
+    return !this.paused && this.entries.some((e) => e.matches(tag));
   }
 
   get size(): number {

@@ -3,7 +3,7 @@ import { messageOf, SaltError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { WireMap } from '../values.ts';
 import { decodeBus, encodeBus } from '../wire/payload.ts';
-import type { AddOptions, JobQueue, QueueJob } from './contract.ts';
+import type { AddOptions, DeadLetter, JobQueue, QueueJob } from './contract.ts';
 import { DEFAULT_TRIES } from './embedded.ts';
 
 /** What BullMQ stores of a job: the data in the bus dialect, base64 (JSON would lose bytes, floats and big integers). */
@@ -25,6 +25,8 @@ export interface BullmqOptions {
   keep?: number;
   /** Milliseconds after which a job of a dead process is handed to another; default 10 s. */
   lock?: number;
+  /** Called once for each dead letter that a worker of this process made. */
+  onDead?: (letter: DeadLetter) => void;
 }
 
 /**
@@ -42,7 +44,10 @@ export async function openBullmqQueue(options: BullmqOptions): Promise<JobQueue>
     });
     let said = '';
     c.on('error', (e: Error) => {
-      if (said !== e.message) options.log.warning(`Redis at ${options.url.replace(/\/\/.*@/, '//')}: ${e.message}; jobs wait until it is back`);
+      if (said !== e.message)
+        options.log.warning(
+          `Redis at ${options.url.replace(/\/\/.*@/, '//')}: ${e.message}; jobs wait until it is back`,
+        );
       said = e.message;
     });
     c.on('ready', () => {
@@ -119,6 +124,11 @@ export async function openBullmqQueue(options: BullmqOptions): Promise<JobQueue>
           maxStalledCount: 1_000_000,
         },
       );
+      worker.on('failed', (j, e) => {
+        if (!j || (j.attemptsMade < (j.opts.attempts ?? 1) && !(e instanceof UnrecoverableError))) return;
+        const { id, data } = openJob(j);
+        options.onDead?.({ id, data, reason: e.message, attempts: j.attemptsMade, time: Date.now() });
+      });
       worker.on('error', (e) => options.log.debug(`Job queue worker: ${e.message}`));
       const entry = { worker, redis: own };
       workers.push(entry);
@@ -141,7 +151,10 @@ export async function openBullmqQueue(options: BullmqOptions): Promise<JobQueue>
       };
     },
     async list(limit = 100) {
-      return (await queue.getJobs(['active', 'waiting', 'delayed'], 0, limit - 1, true)).filter(Boolean).slice(0, limit).map(openJob);
+      return (await queue.getJobs(['active', 'waiting', 'delayed'], 0, limit - 1, true))
+        .filter(Boolean)
+        .slice(0, limit)
+        .map(openJob);
     },
     async dead(limit = 100) {
       return (await queue.getFailed(0, limit - 1)).map((j) => ({
@@ -165,7 +178,13 @@ export async function openBullmqQueue(options: BullmqOptions): Promise<JobQueue>
       return true;
     },
     async close() {
-      await Promise.all(workers.map(({ worker }) => worker.close(redis.status !== 'ready')));
+      // Without Redis nothing can be handed back: what is active comes back to another process when its lock ends.
+      const away = redis.status !== 'ready';
+      if (away) {
+        redis.disconnect();
+        for (const w of workers) w.redis.disconnect();
+      }
+      await Promise.all(workers.map(({ worker }) => worker.close(away)));
       for (const w of workers) w.redis.disconnect();
       await queue.close();
       redis.disconnect();

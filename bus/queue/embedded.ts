@@ -37,7 +37,7 @@ type Rec =
  */
 export async function openEmbeddedQueue(
   dir: string,
-  options: { log: Log; keep?: number; now?: () => number },
+  options: { log: Log; keep?: number; now?: () => number; onDead?: (letter: DeadLetter) => void },
 ): Promise<JobQueue> {
   const now = options.now ?? Date.now;
   const keep = options.keep ?? 100_000;
@@ -51,10 +51,11 @@ export async function openEmbeddedQueue(
 
   const finish = (id: string): void => {
     done.add(id);
-    if (done.size > keep) for (const old of done) {
-      done.delete(old);
-      if (done.size <= keep) break;
-    }
+    if (done.size > keep)
+      for (const old of done) {
+        done.delete(old);
+        if (done.size <= keep) break;
+      }
   };
   const apply = (r: Rec): void => {
     records++;
@@ -62,7 +63,15 @@ export async function openEmbeddedQueue(
       case 'a':
         // A record may be read twice after a rewrite of the journal.
         if (jobs.has(r[1]) || done.has(r[1]) || dead.has(r[1])) return;
-        jobs.set(r[1], { id: r[1], data: r[2], tries: r[3], key: r[4] ?? undefined, attempt: 0, notBefore: r[5], active: false });
+        jobs.set(r[1], {
+          id: r[1],
+          data: r[2],
+          tries: r[3],
+          key: r[4] ?? undefined,
+          attempt: 0,
+          notBefore: r[5],
+          active: false,
+        });
         return;
       case 'd':
         jobs.delete(r[1]);
@@ -78,13 +87,31 @@ export async function openEmbeddedQueue(
       }
       case 'x': {
         const e = jobs.get(r[1]);
-        if (e) dead.set(e.id, { id: e.id, data: e.data, reason: r[2], attempts: r[3], time: r[4], tries: e.tries, key: e.key });
+        if (e)
+          dead.set(e.id, {
+            id: e.id,
+            data: e.data,
+            reason: r[2],
+            attempts: r[3],
+            time: r[4],
+            tries: e.tries,
+            key: e.key,
+          });
         jobs.delete(r[1]);
         return;
       }
       case 'v': {
         const d = dead.get(r[1]);
-        if (d) jobs.set(d.id, { id: d.id, data: d.data, tries: d.tries, key: d.key, attempt: 0, notBefore: 0, active: false });
+        if (d)
+          jobs.set(d.id, {
+            id: d.id,
+            data: d.data,
+            tries: d.tries,
+            key: d.key,
+            attempt: 0,
+            notBefore: 0,
+            active: false,
+          });
         dead.delete(r[1]);
         return;
       }
@@ -139,13 +166,16 @@ export async function openEmbeddedQueue(
     if (wait > 0) {
       timers.set(
         e.id,
-        setTimeout(() => {
-          timers.delete(e.id);
-          if (jobs.has(e.id)) {
-            ready.push(e.id);
-            pump();
-          }
-        }, Math.min(wait, 2 ** 31 - 1)),
+        setTimeout(
+          () => {
+            timers.delete(e.id);
+            if (jobs.has(e.id)) {
+              ready.push(e.id);
+              pump();
+            }
+          },
+          Math.min(wait, 2 ** 31 - 1),
+        ),
       );
     } else ready.push(e.id);
   };
@@ -185,7 +215,9 @@ export async function openEmbeddedQueue(
       if (!closed && jobs.has(e.id)) {
         const attempts = e.attempt + 1;
         const final = (error instanceof SaltError && !error.retryable) || attempts >= e.tries;
-        const rec: Rec = final ? ['x', e.id, messageOf(error), attempts, now()] : ['f', e.id, attempts, now() + backoff(attempts)];
+        const rec: Rec = final
+          ? ['x', e.id, messageOf(error), attempts, now()]
+          : ['f', e.id, attempts, now() + backoff(attempts)];
         void write(rec).catch((x: unknown) => options.log.error(messageOf(x)));
         apply(rec);
         options.log.warning(
@@ -195,6 +227,7 @@ export async function openEmbeddedQueue(
         );
         e.active = false;
         if (!final) enqueue(e);
+        else options.onDead?.({ id: e.id, data: e.data, reason: messageOf(error), attempts, time: now() });
       }
     } finally {
       e.active = false;
@@ -259,7 +292,13 @@ export async function openEmbeddedQueue(
     async counts() {
       let active = 0;
       for (const e of jobs.values()) if (e.active) active++;
-      return { waiting: jobs.size - active - timers.size, active, delayed: timers.size, dead: dead.size, done: done.size };
+      return {
+        waiting: jobs.size - active - timers.size,
+        active,
+        delayed: timers.size,
+        dead: dead.size,
+        done: done.size,
+      };
     },
     async list(limit = 100) {
       const out: QueueJob[] = [];
@@ -270,7 +309,9 @@ export async function openEmbeddedQueue(
       return out;
     },
     async dead(limit = 100) {
-      return [...dead.values()].slice(-limit).map(({ id, data, reason, attempts, time }) => ({ id, data, reason, attempts, time }));
+      return [...dead.values()]
+        .slice(-limit)
+        .map(({ id, data, reason, attempts, time }) => ({ id, data, reason, attempts, time }));
     },
     async revive(id) {
       if (!dead.has(id)) return false;

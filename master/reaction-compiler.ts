@@ -1,0 +1,46 @@
+import type { Log } from '../bus/log.ts';
+import type { Opts } from '../bus/opts.ts';
+import { PyDict, toPy } from '../bus/values.ts';
+import { decodeBus } from '../bus/wire/payload.ts';
+import { compileReactions, type ReactionCall, type ReactionCtx, reactionCall } from '../reactor/reaction.ts';
+import type { EventToReact } from '../reactor/reactor.ts';
+import { renderReaction } from '../reactor/render.ts';
+import { argspec } from '../sls/bind.ts';
+import { Roots } from '../sls/files/roots.ts';
+import { loadModule } from './runner-call.ts';
+
+/** The frame's data: what follows the tag and two line feeds. */
+function dataOf(frame: Uint8Array, tag: string): PyDict {
+  const data = toPy(decodeBus(frame.subarray(Buffer.byteLength(tag) + 2)));
+  return data instanceof PyDict ? data : new PyDict();
+}
+
+/** Makes the function that turns a batch of events into reaction calls, an answer an event, in order. Never throws for what a file holds. */
+export function reactionCompiler(opts: Opts, log: Log): (events: readonly EventToReact[]) => ReactionCall[][] {
+  let roots: Roots | undefined;
+  const ctx: ReactionCtx = {
+    opts,
+    log,
+    render: (source, path, context) => renderReaction(source, path, context, opts, log),
+    cacheFile(url) {
+      const [path = '', query = ''] = url.slice('salt://'.length).split('?');
+      const saltenv = /(?:^|&)saltenv=([^&]+)/.exec(query)?.[1] ?? 'base';
+      roots ??= new Roots(opts);
+      return roots.find(path, saltenv)?.path;
+    },
+    argspec(client, fun) {
+      const [module = '', name = ''] = fun.split('.');
+      const found = loadModule(client, module);
+      const own = found?.aliases && Object.hasOwn(found.aliases, name) ? (found.aliases[name] as string) : name;
+      const fn = found && Object.hasOwn(found.functions, own) ? found.functions[own] : undefined;
+      return fn && argspec(fn.sig);
+    },
+  };
+  return (events) =>
+    events.map((e) =>
+      compileReactions(e.sls, e.tag, dataOf(e.frame, e.tag), ctx).flatMap((chunk) => {
+        const call = reactionCall(chunk, ctx);
+        return call ? [call] : [];
+      }),
+    );
+}
