@@ -180,8 +180,8 @@ const SHORT: Readonly<Record<string, string>> = {
 };
 const u = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
 function quote(s: string, ascii: boolean): string {
-  const special = ascii ? /["\\\x00-\x1f\x7f-\uffff]/g : /["\\\x00-\x1f]/g;
-  return `"${s.replace(special, (c) => SHORT[c] ?? (c === '\x7f' ? c : u(c)))}"`;
+  const special = ascii ? /["\\]|[^ -~]/g : /["\\\x00-\x1f]/g;
+  return `"${s.replace(special, (c) => SHORT[c] ?? u(c))}"`;
 }
 function float(v: number): string {
   if (Number.isNaN(v)) return 'NaN';

@@ -22,8 +22,9 @@ export interface LoadOptions {
 export function loadYaml(text: string, options: LoadOptions = {}): Py {
   if (isBlankYaml(text)) return null;
   const file = options.file ?? UNNAMED;
-  const root = new Composer(text, file).single();
-  return root === undefined ? null : new Constructor(file, options.omapAsMap ?? false).document(root);
+  const composer = new Composer(text, file);
+  const root = composer.single();
+  return root === undefined ? null : new Constructor(file, options.omapAsMap ?? false).document(root, composer.aliased);
 }
 
 /** Whether a text holds nothing but empty lines and comments, so that reading it can be left out. */

@@ -61,6 +61,8 @@ export class Composer {
   private readonly anchors = new Map<string, YamlNode>();
   private readonly open = new Set<YamlNode>();
   private depth = 0;
+  /** Whether any node occurs more than once. */
+  aliased = false;
   /** Where an alias first stood inside the node it names. */
   private cycle: Mark | undefined;
 
@@ -210,6 +212,7 @@ export class Composer {
   }
   private alias(t: Token): YamlNode {
     this.scanner.skip();
+    this.aliased = true;
     const node = this.anchors.get(t.value as string);
     if (!node) return this.refuse('ComposerError', 'found undefined alias', t.start);
     // The reference builds data that contains itself and fails later, in whatever walks it.
@@ -253,9 +256,12 @@ export class Composer {
     this.remember(anchor, node);
     if (++this.depth > DEEPEST)
       this.refuse('ComposerError', `collections are nested deeper than ${DEEPEST} levels`, node.start);
-    this.open.add(node);
-    fill();
-    this.open.delete(node);
+    if (anchor === undefined) fill();
+    else {
+      this.open.add(node);
+      fill();
+      this.open.delete(node);
+    }
     this.depth--;
   }
   private is(...types: TokenType[]): boolean {

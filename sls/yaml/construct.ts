@@ -6,6 +6,7 @@ import { type Mark, YamlError, type YamlErrorKind } from './error.ts';
 /** How many values a document may have once its aliases are written out: past it, walking the data would not end in time. */
 const MOST_VALUES = 5_000_000;
 
+const STR = `${CORE}str`;
 const WORDS: Readonly<Record<string, boolean>> = {
   yes: true,
   no: false,
@@ -49,9 +50,9 @@ export class Constructor {
     private readonly omapAsMap: boolean,
   ) {}
 
-  /** The value of a document's root. */
-  document(root: YamlNode): Py {
-    this.weigh(root, new Map());
+  /** The value of a document's root; `aliased` tells whether a node occurs in it twice. */
+  document(root: YamlNode, aliased: boolean): Py {
+    if (aliased) this.weigh(root, new Map());
     const data = this.object(root);
     while (this.later.length) {
       const level = this.later;
@@ -78,6 +79,7 @@ export class Constructor {
   }
 
   private object(n: YamlNode): Py {
+    if (n.kind === 'scalar') return n.tag === STR ? n.value : this.build(n);
     const known = this.done.get(n);
     if (known !== undefined) return known;
     const value = this.build(n);

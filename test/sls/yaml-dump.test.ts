@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { load as witness, YAML11_SCHEMA } from 'js-yaml';
 import { type Py, PyDict, PyFloat, PySet, PyTuple } from '../../bus/values.ts';
 import { dumpYaml, loadYaml } from '../../sls/yaml.ts';
 
@@ -68,4 +69,20 @@ test('whatever is written reads back as it was', () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test('another reader finds the same data in what is written', () => {
+  const text = dumpYaml(
+    d(
+      ['list', [1, 'two', null, true, '3', ' x ', 'a: b']],
+      ['deep', d(['k', d(['l', [[]]])])],
+      ['text', 'line\nline\n'],
+    ),
+    { flowStyle: false },
+  );
+  assert.deepEqual(witness(text, { schema: YAML11_SCHEMA }), {
+    deep: { k: { l: [[]] } },
+    list: [1, 'two', null, true, '3', ' x ', 'a: b'],
+    text: 'line\nline\n',
+  });
 });
