@@ -30,6 +30,7 @@ export const tags = {
   batchNew: (jid: string): string => `salt/batch/${jid}/new`,
   batchProgress: (jid: string): string => `salt/batch/${jid}/progress`,
   batchComplete: (jid: string): string => `salt/batch/${jid}/complete`,
+  batchHalted: (jid: string): string => `salt/batch/${jid}/halted`,
   presencePresent: 'salt/presence/present',
   presenceChange: 'salt/presence/change',
   beacon: (id: string, beacon: string, tail = ''): string => `salt/beacon/${id}/${beacon}/${tail}`,

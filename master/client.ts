@@ -131,6 +131,12 @@ export class ControlledClient implements LocalClient {
     return readPublication(await client.request('publish', this.load(job)));
   }
 
+  /** Ids of the minions that a job's target means now; nothing is published. */
+  async targets(job: JobRequest): Promise<string[]> {
+    const answer = await (await this.connect()).request('targets', this.load(job));
+    return Array.isArray(answer) ? answer.map(String) : [];
+  }
+
   async *run(
     job: JobRequest,
     options: { gatherJobTimeout?: number; onPublished?: (p: Publication) => void } = {},

@@ -115,6 +115,8 @@ export class Control {
       }
       case 'publish':
         return wireOf(await this.p.gathering.publisher.publish(await this.allowed(load, trusted)));
+      case 'targets':
+        return this.p.gathering.publisher.targets(await this.allowed(load, trusted)).minions;
       case 'run':
         return this.follow(load, await this.allowed(load, trusted), stream);
       default:

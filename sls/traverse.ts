@@ -1,4 +1,9 @@
-import { numberOf, type Py, PyDict, PyTuple, parseIntText } from './values.ts';
+import { yamlify } from './args.ts';
+import { numberOf, type Py, PyDict, PyFloat, PyTuple, parseIntText } from './values.ts';
+
+/** Keys that YAML reads as text, which most are: not worth a parser. */
+const PLAIN = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
+const WORDS: ReadonlySet<string> = new Set(['null', 'none', 'true', 'false', 'yes', 'no', 'on', 'off', 'y', 'n']);
 
 /**
  * Follows a path such as `site:rack:0` through dicts and lists (Salt's traverse_dict_and_list). In a list a number is an index, a
@@ -39,14 +44,9 @@ function inDict(map: PyDict, key: string): Py | undefined {
   return other === undefined ? undefined : map.get(other);
 }
 
-/** What the text spells in YAML if that is no text; undefined if it is. */
+/** What the text spells as an argument, if that is another dict key than the text itself; undefined otherwise. */
 function scalarOf(text: string): Py | undefined {
-  const t = text.trim();
-  if (/^(~|null|Null|NULL|None)$/.test(t)) return null;
-  if (/^(true|True|TRUE|yes|Yes|YES|on|On|ON)$/.test(t)) return true;
-  if (/^(false|False|FALSE|no|No|NO|off|Off|OFF)$/.test(t)) return false;
-  if (/^[-+]?0[0-7]+$/.test(t)) return Number.parseInt(t, 8);
-  if (/^[-+]?(0|[1-9]\d*)$/.test(t) || /^[-+]?0x[0-9a-fA-F]+$/.test(t)) return parseIntText(t, 0);
-  if (/^[-+]?(\d+\.\d*|\.\d+)([eE][-+]\d+)?$/.test(t)) return Number(t);
-  return undefined;
+  if (PLAIN.test(text) && !WORDS.has(text.toLowerCase())) return undefined;
+  const read = yamlify(text);
+  return read === null || typeof read !== 'object' || read instanceof PyFloat ? read : undefined;
 }
