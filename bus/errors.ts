@@ -3,6 +3,7 @@
  * exit code of a command line that ends with it, and its text. `{name}` parts are filled from the error's details.
  */
 export const ERRORS = {
+  SaltException: { retryable: false, exit: 1, text: '{message}' },
   SaltInvocationError: { retryable: false, exit: 64, text: '{message}' },
   CommandExecutionError: { retryable: false, exit: 1, text: '{message}' },
   CommandNotFoundError: { retryable: false, exit: 127, text: '{message}' },
