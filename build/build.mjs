@@ -1,8 +1,7 @@
 // Builds dist/ (or, with --tests, .build/ with the test files as further entries).
 // esbuild splits the sources into shared chunks as ES modules; each output is then turned into CommonJS, which Node starts
 // about 10 ms faster and which lets a loader `require` a plug-in synchronously while every class keeps a single identity.
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transformSync } from 'esbuild';
@@ -109,8 +108,11 @@ for (const file of result.outputFiles) {
   writeFileSync(join(out, rel), code);
 }
 writeFileSync(join(out, 'package.json'), '{"type":"commonjs"}\n');
-for (const extra of ['minion/python', 'sls/python'])
-  if (existsSync(join(root, extra)) && statSync(join(root, extra)).isDirectory())
-    execFileSync('cp', ['-r', join(root, extra), join(out, extra)]);
+for (const dir of ['minion/python', 'sls/python'])
+  if (existsSync(join(root, dir)))
+    for (const f of readdirSync(join(root, dir)).filter((n) => n.endsWith('.py'))) {
+      mkdirSync(join(out, dir), { recursive: true });
+      copyFileSync(join(root, dir, f), join(out, dir, f));
+    }
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 writeFileSync(join(out, 'VERSION'), `${version}\n`);
