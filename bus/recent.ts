@@ -9,8 +9,8 @@ export class RecentEvents {
 
   /** @param count a power of two. */
   constructor(
-    private readonly count = 4096,
-    private readonly maxBytes = 8 * 1024 * 1024,
+    private readonly count = 2048,
+    private readonly maxBytes = 4 * 1024 * 1024,
   ) {
     this.slots = new Array<BusEvent | undefined>(count);
   }

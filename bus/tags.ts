@@ -57,8 +57,6 @@ export const tags = {
   scheduleReturn: '__schedule_return',
   /** Ours: a live reader was cut off because it read too slowly. */
   readerCut: 'salt/event/reader/cut',
-  /** Ours: events that could not be kept in the log. */
-  logFailed: 'salt/event/log/failed',
   /** A queued reaction was given up; ours. */
   queueDead: 'salt/queue/dead',
   /** Ours: an event of a minion that was refused. */

@@ -35,7 +35,7 @@ function pass(v: Wire, most: number): Wire {
  * Salt's `max_event_size`: while the packed data is larger, values above 50, 40, … 10 percent of the limit are replaced, at any
  * depth of maps; lists count as one value. What is still too large after the last round stays so. Answers the packed data.
  */
-export function trimData(data: WireMap, packed: Buffer, max: number): Buffer {
+export function trimData(data: WireMap | PyDict, packed: Buffer, max: number): Buffer {
   let body = packed;
   let value: Wire = data;
   // 33: the reference measures the packed text as a Python bytes object.

@@ -57,12 +57,14 @@ const IO: SegmentIo = {
 };
 /** After a stop that was not clean, positions go on at the next multiple of this: one given out but never written is not given twice. */
 const AFTER_CRASH = 100_000;
+const FIRST_BUFFER = 16 * 1024;
+/** Larger buffers are left to the collector. */
+const SPARE_BUFFER = 512 * 1024;
 const NAME = /^(\d{16})\.log$/;
 const fileName = (seq: number): string => `${String(seq).padStart(16, '0')}.log`;
 
 /** Records that are written and synced together. */
 class Group {
-  buf: Buffer = Buffer.allocUnsafe(64 * 1024);
   used = 0;
   count = 0;
   firstSeq = 0;
@@ -71,7 +73,7 @@ class Group {
   readonly safe: Promise<void>;
   settle!: () => void;
   fail!: (e: SaltError) => void;
-  constructor() {
+  constructor(public buf: Buffer) {
     this.safe = new Promise((resolve, reject) => {
       this.settle = resolve;
       this.fail = reject;
@@ -81,7 +83,7 @@ class Group {
   }
   room(bytes: number): void {
     if (this.used + bytes <= this.buf.length) return;
-    const bigger = Buffer.allocUnsafe(Math.max(this.buf.length * 2, this.used + bytes));
+    const bigger = Buffer.allocUnsafeSlow(Math.max(this.buf.length * 2, this.used + bytes));
     this.buf.copy(bigger, 0, 0, this.used);
     this.buf = bigger;
   }
@@ -187,6 +189,8 @@ export class SegmentStore implements EventStore {
     // A file that was open when the process ended is never written again; the next append begins a new one.
     this.rollNext = true;
   }
+  /** Buffers of written groups, to be filled again. */
+  private spare: Buffer[] = [];
   private lostHeaders = 0;
   private commits = 0;
 
@@ -218,7 +222,7 @@ export class SegmentStore implements EventStore {
     this.lastTime = Math.max(this.lastTime, time);
     let group = this.queue.at(-1);
     if (!group || group.count >= this.o.maxGroup) {
-      group = new Group();
+      group = new Group(this.spare.pop() ?? Buffer.allocUnsafeSlow(FIRST_BUFFER));
       this.queue.push(group);
     }
     const head = prefix?.length ?? 0;
@@ -258,6 +262,7 @@ export class SegmentStore implements EventStore {
         this.writing = undefined;
         group.fail(this.explain(e));
       }
+      if (group.buf.length <= SPARE_BUFFER && this.spare.length < 2) this.spare.push(group.buf);
     }
     this.pumping = false;
     for (const f of this.idle.splice(0)) f();
@@ -439,7 +444,7 @@ export class SegmentStore implements EventStore {
   private async replaceLast(old: SegmentFile): Promise<void> {
     this.pumping = true;
     try {
-      const group = new Group();
+      const group = new Group(Buffer.alloc(0));
       group.firstSeq = this.head + 1;
       group.firstTime = this.lastTime;
       if (old.firstSeq === group.firstSeq) return;

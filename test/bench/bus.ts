@@ -102,7 +102,7 @@ async function firerProcess(dir: string, kind: string): Promise<void> {
   let failed = 0;
   for (let i = 0; i < total; i++) {
     open++;
-    const extra = timed ? { t: performance.timeOrigin + performance.now() } : {};
+    const extra: WireMap = timed ? { t: performance.timeOrigin + performance.now() } : {};
     events.fireEvent({ ...data(i), ...extra }, 'bench/own').then(
       () => {
         open--;
