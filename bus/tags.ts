@@ -59,6 +59,8 @@ export const tags = {
   readerCut: 'salt/event/reader/cut',
   /** A queued reaction was given up; ours. */
   queueDead: 'salt/queue/dead',
+  /** Ours: the job cache could not keep or answer something. */
+  jobCacheFailed: 'salt/event/job_cache/failed',
   /** Ours: an event of a minion that was refused. */
   refused: (id: string): string => `salt/event/refused/${id}`,
   /** Ours: a minion spoke an old version of the protocol and was let in. */
