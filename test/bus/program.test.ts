@@ -8,8 +8,8 @@ import type { BusEvent, EventBus } from '../../bus/event.ts';
 import { openBus } from '../../bus/event-bus.ts';
 import { quietLog } from '../../bus/log.ts';
 import { SaltEvent } from '../../bus/program.ts';
-import { type SegmentIo, SegmentStore } from '../../bus/store/segment.ts';
 import { MemoryEventStore } from '../../bus/store/memory.ts';
+import { type SegmentIo, SegmentStore } from '../../bus/store/segment.ts';
 import { ControlServer } from '../../bus/transport/control.ts';
 import { masterEventSockets, minionEventSockets, serveEventSockets } from '../../bus/transport/ipc.ts';
 
@@ -21,7 +21,11 @@ interface Daemon {
   bus: EventBus;
   stop(): Promise<void>;
 }
-async function daemon(dir: string, store = new MemoryEventStore() as Parameters<typeof openBus>[0]['store'], control = true): Promise<Daemon> {
+async function daemon(
+  dir: string,
+  store = new MemoryEventStore() as Parameters<typeof openBus>[0]['store'],
+  control = true,
+): Promise<Daemon> {
   const bus = openBus({ store, log: quietLog });
   const sockets = await serveEventSockets({ bus, ...masterEventSockets(dir), origin: 'master', log: quietLog });
   const events = controlEvents(bus);
@@ -78,7 +82,9 @@ test('a fire is answered with the id that the log knows it by, many at once in o
   const dir = await folder();
   const d = await daemon(dir, await SegmentStore.open(join(dir, 'log')));
   const events = new SaltEvent('master', dir);
-  const ids = (await Promise.all(Array.from({ length: 3000 }, (_, i) => events.fireEvent({ i }, 'p/t')))).map((a) => a.id);
+  const ids = (await Promise.all(Array.from({ length: 3000 }, (_, i) => events.fireEvent({ i }, 'p/t')))).map(
+    (a) => a.id,
+  );
   assert.deepEqual(
     ids,
     Array.from({ length: 3000 }, (_, i) => i + 1),
@@ -170,7 +176,12 @@ test('events arrive as an Observable, which errors when the daemon goes away', a
 test('on a minion, fireMaster asks the minion to pass the event on', async () => {
   const dir = await folder();
   const bus = openBus({ store: new MemoryEventStore(), log: quietLog });
-  const sockets = await serveEventSockets({ bus, ...minionEventSockets(dir, 'm1'), origin: 'minion/m1', log: quietLog });
+  const sockets = await serveEventSockets({
+    bus,
+    ...minionEventSockets(dir, 'm1'),
+    origin: 'minion/m1',
+    log: quietLog,
+  });
   const heard = new Promise<BusEvent>((r) => {
     bus.on('fire_master').subscribe(r);
   });
