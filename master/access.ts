@@ -42,9 +42,9 @@ export const NOT_AUTHORIZED: Refusal = {
   error: { name: 'AuthorizationError', message: 'Authorization error occurred.' },
 };
 
-const EAUTH: Record<string, () => Promise<{ default: Eauth }>> = {
-  auto: () => import('./eauth/auto.ts'),
-  file: () => import('./eauth/file.ts'),
+const EAUTH: Record<string, () => Promise<Eauth>> = {
+  auto: async () => (await import('./eauth/auto.ts')).auto,
+  file: async () => (await import('./eauth/file.ts')).file,
 };
 
 /**
@@ -189,7 +189,7 @@ export class Access {
       Object.hasOwn(EAUTH, eauth)
     ) {
       try {
-        const check = (await EAUTH[eauth]!()).default;
+        const check = await EAUTH[eauth]!();
         good = await check.auth({ username, password: typeof password === 'string' ? password : '' }, this.opts);
         if (good) groups = (await check.groups?.(username, this.opts)) ?? [];
       } catch (e) {

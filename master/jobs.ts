@@ -52,7 +52,7 @@ export class Jobs {
     } catch (e) {
       this.failures++;
       this.log.error(`The job cache could not ${what}: ${messageOf(e)}`);
-      this.bus.fire(tags.logFailed, { what: `job cache: ${what}`, message: messageOf(e) }, { origin: 'master' });
+      this.bus.fire(tags.jobCacheFailed, { what, message: messageOf(e) }, { origin: 'master' });
       return fallback;
     }
   }

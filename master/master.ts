@@ -17,7 +17,7 @@ import { isSigAlgo, loadOrCreateKeyPair, type SigAlgo } from '../bus/wire/keys.t
 import { MasterSession, type MasterSessionOptions, signPublicKey } from '../bus/wire/master-session.ts';
 import { minionSignature } from '../bus/wire/minion-signature.ts';
 import type { JobCache, Returner } from '../returners/contract.ts';
-import { STORE_SLOT } from '../returners/local_cache.ts';
+import localCache, { STORE_SLOT } from '../returners/local_cache.ts';
 import { parseArgs } from '../sls/args.ts';
 import type { Subject as Known } from '../sls/match/contract.ts';
 import { checkMinions } from '../sls/match/expected.ts';
@@ -337,7 +337,10 @@ function jobCache(
 ): [Returner & { jobCache: JobCache }, ReturnType<typeof returnerCtx>] {
   const name = opts.str('master_job_cache', 'local_cache');
   const ctx = returnerCtx(opts, log, name);
-  if (name === 'local_cache') ctx.context.set(STORE_SLOT, store);
+  if (name === 'local_cache') {
+    ctx.context.set(STORE_SLOT, store);
+    return [localCache, ctx];
+  }
   const returner = loadReturner(name, ctx);
   if (!returner.jobCache) throw new Error(`returner ${name} cannot be the master_job_cache`);
   return [{ ...returner, jobCache: returner.jobCache }, ctx];

@@ -9,8 +9,8 @@ import { PyDict } from '../../bus/values.ts';
 import type { Eauth } from './contract.ts';
 
 function setting(opts: Opts, name: string, fallback: string): string {
-  const file = opts.dict('external_auth').get('file');
-  const value = file instanceof PyDict ? file.get(`^${name}`) : undefined;
+  const settings = opts.dict('external_auth').get('file');
+  const value = settings instanceof PyDict ? settings.get(`^${name}`) : undefined;
   return typeof value === 'string' ? value : fallback;
 }
 
@@ -19,7 +19,8 @@ const sameText = (a: string, b: string): boolean => {
   return timingSafeEqual(digest(a), digest(b));
 };
 
-export default {
+/** The check of a password file. */
+export const file = {
   async auth({ username, password }, opts) {
     const filename = setting(opts, 'filename', '');
     if (!filename) return false;
@@ -35,3 +36,5 @@ export default {
     return false;
   },
 } satisfies Eauth;
+
+export default file;
