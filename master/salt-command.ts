@@ -52,12 +52,16 @@ export async function runSalt(parts: SaltCommandParts): Promise<number> {
     return await command.run();
   } catch (e) {
     if (!(e instanceof SaltError) || !REPORTED.has(e.code)) throw e;
+    if (command.batched && e.code !== 'SaltDaemonNotRunning') {
+      parts.complain(`ERROR: ${e.message}\n`);
+      return 1;
+    }
     const down = e.code === 'SaltDaemonNotRunning';
     if (down) parts.log.error(e.message);
     const text = down ? 'The salt master could not be contacted. Is master running?' : e.message;
     printData(text, '', parts.opts, parts.print);
     // The reference exits with 0 even where no master answered; a script could not tell that from success.
-    return down ? 2 : command.batched ? 1 : 0;
+    return down ? 2 : 0;
   }
 }
 
@@ -79,7 +83,7 @@ interface Shown {
 }
 
 class SaltCommand {
-  /** The job went out in batches, whose refusals end with exit code 1. */
+  /** The job goes out in batches: refusals are errors then, not answers. */
   batched = false;
   private readonly opts: Opts;
   private readonly print: Print;
