@@ -1,5 +1,7 @@
 import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path';
-import type { PyDict } from '../bus/values.ts';
+import { SaltError } from '../bus/errors.ts';
+import type { Py, PyDict } from '../bus/values.ts';
+import { typeName } from './values.ts';
 
 /** Salt's way of joining: leading slashes of later parts do not start over. */
 export function joinPaths(root: string, ...parts: string[]): string {
@@ -7,18 +9,30 @@ export function joinPaths(root: string, ...parts: string[]): string {
   return rest.every((p) => p === '') ? root : normalize(join(root, ...rest));
 }
 
-/** Whether an option holds a path that may be moved below root_dir: set, and no address such as `udp://…`. */
-export function isMovablePath(opts: PyDict, key: string): boolean {
-  const v = opts.get(key);
-  return typeof v === 'string' && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(v);
+/** The reference's complaint about an option that should be a path; the hint names the option. */
+export function notPath(key: string, v: Py): SaltError {
+  return new SaltError('TypeError', `expected str, bytes or os.PathLike object, not ${typeName(v)}`, {
+    hint: `Give ${key} as text: it is a path.`,
+  });
 }
 
-/** Puts the given path options below `root_dir`, unless they are there already. */
+/** Whether an option holds a path that may be moved below root_dir: set, and no address such as `udp://…`. */
+export function isMovablePath(opts: PyDict, key: string): boolean {
+  const v = opts.get(key) ?? null;
+  if (v !== null && typeof v !== 'string') throw notPath(key, v);
+  return v !== null && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(v);
+}
+
+/** Puts the given path options below `root_dir`, unless they are there already. One that is set but no text throws SaltError AttributeError. */
 export function prependRootDir(opts: PyDict, keys: readonly string[]): void {
   const root = resolve(String(opts.get('root_dir') ?? '/'));
   for (const key of keys) {
     const v = opts.get(key);
-    if (typeof v !== 'string') continue;
+    if (v === undefined) continue;
+    if (typeof v !== 'string')
+      throw new SaltError('AttributeError', `'${typeName(v)}' object has no attribute 'startswith'`, {
+        hint: `Give ${key} as text: it is a path.`,
+      });
     const below = root !== '/' && v.startsWith(`${root}/`) ? v.slice(root.length) : v;
     opts.set(key, joinPaths(root, below));
   }

@@ -8,12 +8,12 @@ import { type Py, PyDict, toPy } from '../bus/values.ts';
 import { API_DEFAULTS, defaultOptions } from './config-defaults.ts';
 import { globPaths, includeConfig, isReadable, mergeDeep, readConfigFile } from './config-file.ts';
 import { ownOptions } from './config-own.ts';
-import { adjustLogFile, appendIdToDirs, isMovablePath, prependRootDir } from './config-paths.ts';
+import { adjustLogFile, appendIdToDirs, isMovablePath, notPath, prependRootDir } from './config-paths.ts';
 import { typeComplaint } from './config-types.ts';
 import { checkWorkerPools } from './config-workers.ts';
 import { hasGlob } from './fnmatch.ts';
 import { findMinionId } from './minion-id.ts';
-import { order, str, truth } from './values.ts';
+import { order, str, truth, typeName } from './values.ts';
 
 /**
  * Whose configuration: `master` and `minion` are the daemons, `client` a command line on the master's machine (master's file,
@@ -181,8 +181,15 @@ function applyCommon(opts: PyDict, role: 'master' | 'minion', s: Setting): void 
   opts.set('__cli', s.program);
 }
 function shortenSockDir(opts: PyDict): void {
-  const [sock, cache] = [text(opts, 'sock_dir'), text(opts, 'cachedir')];
+  const [sock, cache] = [pathOf(opts, 'sock_dir'), pathOf(opts, 'cachedir')];
   if (sock.length > cache.length + 10) opts.set('sock_dir', join(cache, '.salt-unix'));
+}
+/** An option that has to be a path by now. */
+function pathOf(opts: PyDict, key: string): string {
+  const v = opts.get(key) ?? null;
+  if (typeof v === 'string') return v;
+  if (typeof v === 'object' && v !== null) throw notPath(key, v);
+  throw new SaltError('TypeError', `object of type '${typeName(v)}' has no len()`, { hint: `Give ${key} as text.` });
 }
 function extensionDirs(opts: PyDict): void {
   if (!opts.get('extension_modules')) opts.set('extension_modules', join(text(opts, 'cachedir'), 'extmods'));
@@ -221,7 +228,12 @@ function roots(value: Py, name: string, fallback: string, log: Log): PyDict {
 }
 
 function lowerHashType(opts: PyDict): void {
-  opts.set('hash_type', text(opts, 'hash_type').toLowerCase());
+  const v = opts.get('hash_type') ?? null;
+  if (typeof v !== 'string')
+    throw new SaltError('AttributeError', `'${typeName(v)}' object has no attribute 'lower'`, {
+      hint: 'Give hash_type as text: sha256, for example.',
+    });
+  opts.set('hash_type', v.toLowerCase());
 }
 function tls(opts: PyDict): void {
   const v = opts.get('ssl');
@@ -257,8 +269,8 @@ function algorithm(opts: PyDict, key: string, allowed: readonly string[], intro:
 /** Warns about every value whose type its option does not take. Defaults are right, so only what was set is looked at. */
 function warnTypes(opts: PyDict, set: PyDict, log: Log): void {
   const warnings: string[] = [];
-  for (const key of set.keys()) {
-    const complaint = opts.has(key) ? typeComplaint(String(key), opts.get(key) as Py) : undefined;
+  for (const [key, value] of opts) {
+    const complaint = set.has(key) ? typeComplaint(String(key), value) : undefined;
     if (complaint) warnings.push(complaint);
   }
   const ret = opts.get('return');
