@@ -91,11 +91,13 @@ export async function startReactions(p: ReactionParts): Promise<Reactions> {
   const reactor = startReactor({ bus, rules, queue, jids: p.jids, log, compile: (events) => renderer.compile(events) });
   const dispatch = startDispatch({
     queue,
+    bus,
     publisher: p.publisher,
     processes: p.processes,
     log,
     user: p.user,
     concurrency: Math.max(1, opts.num('reactor_worker_threads', 10)),
+    delivery: opts.num('reaction_delivery', 60),
   });
   let leader = true;
   const add = (name: string, order: Order): void => void p.orders.set(name, order);
@@ -129,7 +131,6 @@ export async function startReactions(p: ReactionParts): Promise<Reactions> {
       renderer.close();
       await reactor.stop();
       await dispatch.stop();
-      await queue.close();
     },
   };
 }

@@ -45,7 +45,20 @@ export async function startRedis(): Promise<RedisService> {
     async start() {
       child = spawn(
         'redis-server',
-        ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--appendonly', 'yes', '--save', '', '--daemonize', 'no'],
+        [
+          '--port',
+          String(port),
+          '--bind',
+          '127.0.0.1',
+          '--dir',
+          dir,
+          '--appendonly',
+          'yes',
+          '--save',
+          '',
+          '--daemonize',
+          'no',
+        ],
         { stdio: 'ignore' },
       );
       const end = Date.now() + 15_000;
