@@ -29,7 +29,8 @@ export function yamlify(word: string): Py {
     if (e instanceof YamlError) return word;
     throw e;
   }
-  if (word.includes('#') && (typeof v === 'string' || v === null)) return word;
+  // With a # in it, whatever is no text is taken as it is, bracketed or not.
+  if (word.includes('#')) return typeof v === 'string' || v === null ? word : v;
   if (v instanceof PyDict) return word.startsWith('{') ? v : word;
   if (Array.isArray(v)) return word.startsWith('[') ? v : word;
   if (v === '' && (word === '|' || word === '!')) return word;
