@@ -1,6 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { createInterface } from 'node:readline';
 import type { Opts } from '../bus/opts.ts';
 import type { WireMap } from '../bus/values.ts';
 import type { JobRequest } from './client.ts';
@@ -27,18 +26,21 @@ export async function logIn(
   const made = await makeToken(eauth, username, password);
   const token = made?.['token'];
   if (typeof token !== 'string' || !token) return undefined;
-  writeFileSync(opts.str('token_file'), token, { mode: 0o600 });
+  const file = opts.str('token_file');
+  if (existsSync(file)) chmodSync(file, 0o600);
+  writeFileSync(file, token, { mode: 0o600 });
   return { token };
 }
 
 /** Asks on the process's own terminal, or reads a line of standard input where that is none. */
-export const askTerminal: Ask = (prompt, secret) =>
-  new Promise((resolve, reject) => {
-    const terminal = process.stdin.isTTY === true;
-    process.stdout.write(prompt);
-    const reader = createInterface({ input: process.stdin, output: process.stdout, terminal });
+export const askTerminal: Ask = async (prompt, secret) => {
+  process.stdout.write(prompt);
+  if (process.stdin.isTTY !== true) return lineOfInput();
+  const { createInterface } = await import('node:readline');
+  return new Promise((resolve, reject) => {
+    const reader = createInterface({ input: process.stdin, output: process.stdout, terminal: true });
     // What readline would echo of a secret is dropped.
-    if (secret && terminal) Object.assign(reader, { _writeToOutput: () => undefined });
+    if (secret) Object.assign(reader, { _writeToOutput: () => undefined });
     let answered = false;
     reader.once('line', (line) => {
       answered = true;
@@ -50,3 +52,12 @@ export const askTerminal: Ask = (prompt, secret) =>
       if (!answered) reject(new Error('Standard input ended before it gave an answer.'));
     });
   });
+};
+
+/** One line and no more: what follows answers the next question. */
+function lineOfInput(): string {
+  const byte = Buffer.alloc(1);
+  const bytes: number[] = [];
+  while (readSync(0, byte, 0, 1, null) === 1 && byte[0] !== 10) bytes.push(byte[0]!);
+  return Buffer.from(bytes).toString('utf8').replace(/\r$/, '');
+}

@@ -34,7 +34,7 @@ export interface SaltCommandParts {
   /** Told the id of the job that was published, for whoever interrupts. */
   started?: (jid: string) => void;
   /** Lets the same batch run go on by itself, under this job id. */
-  detach?: (jid: string) => void;
+  detach?: (jid: string) => Promise<void>;
   /** Job id of a batch run that was detached. */
   batchJid?: string | undefined;
 }
@@ -151,7 +151,7 @@ class SaltCommand {
       return 0;
     }
     const jid = new JidSource().next();
-    this.p.detach?.(jid);
+    await this.p.detach?.(jid);
     this.print(`Executed batch command with job ID: ${jid}\n`);
     return 0;
   }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { SaltError } from '../../bus/errors.ts';
 import { consoleSink, LEVELS, type Level, Log, quietLog } from '../../bus/log.ts';
 import { CommandLineExit, configDir, mergeCommandLine, parseCommandLine } from '../../sls/cli-options.ts';
@@ -45,7 +44,8 @@ async function main(): Promise<number> {
 }
 
 /** Starts this very command again, in the background and without an end of its own. */
-function detach(jid: string): void {
+async function detach(jid: string): Promise<void> {
+  const { spawn } = await import('node:child_process');
   const env = { ...process.env, [BATCH_JID]: jid };
   spawn(process.execPath, process.argv.slice(1), { detached: true, stdio: 'ignore', env }).unref();
 }
