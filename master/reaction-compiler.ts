@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { PyDict, toPy } from '../bus/values.ts';
 import { decodeBus } from '../bus/wire/payload.ts';
 import { compileReactions, type ReactionCall, type ReactionCtx, reactionCall } from '../reactor/reaction.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
-import { renderReaction } from '../reactor/render.ts';
+import { reactionRenderer } from '../reactor/render.ts';
 import { argspec } from '../sls/bind.ts';
 import { Roots } from '../sls/files/roots.ts';
 import { loadModule } from './runner-call.ts';
@@ -18,15 +19,23 @@ function dataOf(frame: Uint8Array, tag: string): PyDict {
 /** Makes the function that turns a batch of events into reaction calls, an answer an event, in order. Never throws for what a file holds. */
 export function reactionCompiler(opts: Opts, log: Log): (events: readonly EventToReact[]) => ReactionCall[][] {
   let roots: Roots | undefined;
+  const find = (path: string, saltenv: string): string | undefined => {
+    roots ??= new Roots(opts);
+    return roots.find(path, saltenv)?.path;
+  };
   const ctx: ReactionCtx = {
     opts,
     log,
-    render: (source, path, context) => renderReaction(source, path, context, opts, log),
+    render: reactionRenderer(opts, log, {
+      find: (path, saltenv) => {
+        const file = find(path, saltenv);
+        return file === undefined ? undefined : { path: file, source: readFileSync(file, 'utf8') };
+      },
+    }),
     cacheFile(url) {
       const [path = '', query = ''] = url.slice('salt://'.length).split('?');
       const saltenv = /(?:^|&)saltenv=([^&]+)/.exec(query)?.[1] ?? 'base';
-      roots ??= new Roots(opts);
-      return roots.find(path, saltenv)?.path;
+      return find(path, saltenv);
     },
     argspec(client, fun) {
       const [module = '', name = ''] = fun.split('.');

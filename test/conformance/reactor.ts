@@ -1,12 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Log, LEVELS } from '../../bus/log.ts';
+import { LEVELS, Log } from '../../bus/log.ts';
 import { Opts } from '../../bus/opts.ts';
 import { type Py, PyDict, PyFloat, toPy, type Wire } from '../../bus/values.ts';
 import { loadModule } from '../../master/runner-call.ts';
-import { compileReactions, reactionCall, type ReactionCtx } from '../../reactor/reaction.ts';
-import { renderReaction } from '../../reactor/render.ts';
+import { compileReactions, type ReactionCtx, reactionCall } from '../../reactor/reaction.ts';
+import { reactionRenderer } from '../../reactor/render.ts';
 import { Rules } from '../../reactor/rules.ts';
 import { argspec } from '../../sls/bind.ts';
 import type { CaseResult } from './result.ts';
@@ -27,7 +27,9 @@ interface Case {
 function plain(v: unknown): unknown {
   if (v instanceof PyFloat) return v.v;
   if (v instanceof PyDict)
-    return Object.fromEntries([...v].map(([k, x]) => [typeof k === 'string' ? k : typeof k === 'boolean' ? String(k) : String(k), plain(x)]));
+    return Object.fromEntries(
+      [...v].map(([k, x]) => [typeof k === 'string' ? k : typeof k === 'boolean' ? String(k) : String(k), plain(x)]),
+    );
   if (Array.isArray(v)) return v.map(plain);
   if (typeof v === 'object' && v !== null) return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x)]));
   return v;
@@ -38,7 +40,11 @@ function canonical(v: unknown): string {
     Array.isArray(x)
       ? x.map(sort)
       : typeof x === 'object' && x !== null
-        ? Object.fromEntries(Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, y]) => [k, sort(y)]))
+        ? Object.fromEntries(
+            Object.entries(x)
+              .sort(([a], [b]) => (a < b ? -1 : 1))
+              .map(([k, y]) => [k, sort(y)]),
+          )
         : x;
   return JSON.stringify(sort(v));
 }
@@ -71,11 +77,16 @@ function one(c: Case, root: string): { ok: boolean; detail?: string } {
     (r) => void logged.push([r.level.toUpperCase(), there(r.message.split('\n')[0] as string)]),
     LEVELS.warning,
   );
-  const opts = new Opts(new PyDict<Py>([['file_roots', new PyDict()], ['renderer', 'jinja|yaml']]));
+  const opts = new Opts(
+    new PyDict<Py>([
+      ['file_roots', new PyDict()],
+      ['renderer', 'jinja|yaml'],
+    ]),
+  );
   const ctx: ReactionCtx = {
     opts,
     log,
-    render: (source, path, context) => renderReaction(source, path, context, opts, log),
+    render: reactionRenderer(opts, log),
     cacheFile: () => undefined,
     argspec(client, fun) {
       const [module = '', name = ''] = fun.split('.');

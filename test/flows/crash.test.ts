@@ -46,7 +46,7 @@ async function fireThrough(place: Place, seconds: number, hurt: () => Promise<vo
       const p: Promise<void> = events
         .fireEvent({ n: mine }, `crash/fire/${mine}`)
         .then((ok) => {
-          if (ok !== false) acked.add(mine);
+          if (ok.id !== undefined) acked.add(mine);
         })
         .catch(() => undefined)
         .finally(() => pending.delete(p));
