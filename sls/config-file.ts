@@ -4,7 +4,7 @@ import { SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import { type Py, PyDict } from '../bus/values.ts';
 import { globOf, hasGlob } from './fnmatch.ts';
-import { compareText, eq, str, typeName } from './values.ts';
+import { compareText, eq, repr, str, typeName } from './values.ts';
 import { isBlankYaml, loadYaml, YamlError } from './yaml.ts';
 
 /** What an operator can do about a refused configuration file, added to the error's details. */
@@ -138,7 +138,7 @@ export function includeConfig(include: Py, from: string, rules: IncludeRules, se
     if (!found.length && rules.verbose)
       rules.log.warning(`Warning parsing configuration file: "include" path/glob '${pattern}' matches no files`);
     for (const path of found) {
-      rules.log.debug(`Including configuration from '${path}'`);
+      rules.log.debug(`Including configuration from ${repr(path)}`);
       mergeIncluded(out, path, rules, seen);
     }
   }
