@@ -1,5 +1,5 @@
 import { SaltError } from '../../../bus/errors.ts';
-import { compare, mkFloat, numberOf, type Py, PyDict, roundFloat, str, truth } from '../../values.ts';
+import { compare, mkFloat, numberOf, type Py, PyDict, roundFloat, str, truth, typeName } from '../../values.ts';
 import { entriesOf, item } from './access.ts';
 
 /**
@@ -53,6 +53,8 @@ function roll(rolled: PyDict<PyDict>, tag: string, info: PyDict): void {
   const changes = info.get('changes') ?? null;
   if (!truth(changes)) return;
   const before = first.get('changes') ?? null;
+  if (truth(before) && !(before instanceof PyDict))
+    throw new SaltError('AttributeError', `'${typeName(before)}' object has no attribute 'get'`);
   const byName = before instanceof PyDict ? before.get('compressed changes') : undefined;
   if (truth(before) && byName instanceof PyDict && truth(byName)) byName.set(item(info, 'name'), changes);
   else {
