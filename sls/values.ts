@@ -68,7 +68,8 @@ export class Markup extends PyObject {
 /** What a missing variable, attribute or item evaluates to. A strict one raises on every use but `is defined` and `default`. */
 export class Undefined extends PyObject {
   constructor(
-    readonly name: string,
+    /** The variable, attribute or item that is missing. */
+    readonly name: Py,
     /** The object that lacks the attribute; JS undefined for a plain variable. */
     readonly owner: Py | undefined,
     readonly strict: boolean,
@@ -85,8 +86,11 @@ export class Undefined extends PyObject {
   /** The text of the error that using this value raises. */
   get message(): string {
     if (this.hint !== undefined) return this.hint;
-    if (this.owner === undefined) return `${strRepr(this.name)} is undefined`;
-    return `${strRepr(`${objectTypeName(this.owner)}`)} has no attribute ${strRepr(this.name)}`;
+    if (this.owner === undefined) return `${repr(this.name)} is undefined`;
+    const type = objectTypeName(this.owner);
+    return typeof this.name === 'string'
+      ? `${strRepr(type)} has no attribute ${strRepr(this.name)}`
+      : `${type} has no element ${repr(this.name)}`;
   }
   /** Raises the error of using this value. */
   fail(): never {
