@@ -1,21 +1,14 @@
 /** Builds `salt['module.function'](…)`: the table of execution functions of one process, loaded module by module on first use. */
+import { join } from 'node:path';
 import { messageOf, SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, type WireMap } from '../bus/values.ts';
 import { argspec as argspecOf, bind } from '../sls/bind.ts';
+import { PluginFolder } from '../sls/loader.ts';
 import type { ArgSpec, Fn } from '../sls/signature.ts';
+import { extmodsDir } from './extmods.ts';
 import type { CallTable, Catalog, ExecutionModule, JobInfo, MasterLink, ModuleCtx } from './modules/contract.ts';
-
-/** Where execution modules come from: the built-in folder and operators' own, by file name. */
-export interface ModuleSource {
-  /** Files that may provide a module of this name, best first, as names without ending. */
-  candidates(module: string): string[];
-  /** All files, sorted. */
-  files(): string[];
-  /** Loads a file once; throws when it cannot be loaded. */
-  load(file: string): ExecutionModule;
-}
 
 /** What functions get to see; `grains` and `pillar` are asked for on first use. */
 export interface CallPlace {
@@ -29,11 +22,6 @@ export interface CallPlace {
   catalog?(kind: 'states' | 'returners' | 'runners' | 'renderers'): Catalog;
 }
 
-interface Loaded {
-  file: string;
-  module: ExecutionModule;
-}
-
 /** A link where no master is: every request is an error. */
 export const noMaster: MasterLink = {
   available: false,
@@ -42,87 +30,81 @@ export const noMaster: MasterLink = {
   },
 };
 
+const isModule = (m: unknown): m is ExecutionModule =>
+  typeof m === 'object' && m !== null && typeof (m as { functions?: unknown }).functions === 'object';
+
 /**
- * The modules of one process. They are loaded once; {@link Calls} gives each job its own table over them, with a `__context__` of
- * its own.
+ * The execution modules of one process: our own folder and, before it, operators' (`module_dirs`, synced ones). Each is loaded
+ * once; {@link Calls} gives each job its own table over them, with a `__context__` of its own.
  */
 export class Modules {
-  private readonly byName = new Map<string, Loaded | undefined>();
-  private readonly refused = new Map<string, string>();
-  private readonly virtuals = new Map<string, string | undefined>();
-  private all: ReadonlyMap<string, Loaded> | undefined;
+  private readonly folder: PluginFolder<ExecutionModule>;
+  /** Context of the call that makes a module load, for its `virtual`. */
+  private ctx: ModuleCtx | undefined;
+  private readonly broken = new Map<string, string>();
 
   constructor(
-    private readonly source: ModuleSource,
+    opts: Opts,
     private readonly log: Log,
-    /** `disable_modules` of the configuration. */
-    private readonly disabled: ReadonlySet<string> = new Set(),
-  ) {}
-
-  /** The module answering to a name here, or undefined. */
-  get(name: string, ctx: ModuleCtx): Loaded | undefined {
-    if (this.byName.has(name)) return this.byName.get(name);
-    let found = this.all?.get(name);
-    if (!this.all)
-      for (const file of this.source.candidates(name)) {
-        const loaded = this.load(file, ctx);
-        if (loaded?.name !== name) continue;
-        found = loaded;
-        break;
-      }
-    this.byName.set(name, found);
-    return found;
+    dist?: string,
+  ) {
+    const own = opts.list('module_dirs').map(String);
+    this.folder = new PluginFolder<ExecutionModule>({
+      folder: 'minion/modules',
+      dirs: [...own, ...own.map((d) => join(d, 'modules')), join(extmodsDir(opts.str('cachedir')), 'modules')],
+      accepts: isModule,
+      virtual: (m) => m.virtual?.(this.ctx as ModuleCtx) ?? true,
+      disabled: opts.list('disable_modules').map(String),
+      whitelist: opts.list('whitelist_modules').map(String),
+      log,
+      ...(dist === undefined ? {} : { dist }),
+    });
   }
 
-  /** Every module that loads here, by name. */
-  everything(ctx: ModuleCtx): ReadonlyMap<string, Loaded> {
-    if (this.all) return this.all;
-    const all = new Map<string, Loaded>();
-    for (const file of this.source.files()) {
-      const loaded = this.load(file, ctx);
-      if (loaded && !all.has(loaded.name)) all.set(loaded.name, loaded);
+  /** The module answering to a name here, or undefined. One that cannot be loaded is logged and counts as missing. */
+  get(name: string, ctx: ModuleCtx): ExecutionModule | undefined {
+    this.ctx = ctx;
+    if (this.broken.has(name)) return undefined;
+    try {
+      return this.folder.get(name);
+    } catch (e) {
+      this.log.error(`Failed to import module ${name}: ${messageOf(e)}`);
+      this.broken.set(name, messageOf(e));
+      return undefined;
     }
-    this.all = new Map([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
-    return this.all;
+  }
+
+  /** Every module that loads here, by name. Loads all. */
+  everything(ctx: ModuleCtx): ReadonlyMap<string, ExecutionModule> {
+    this.ctx = ctx;
+    return this.folder.all();
   }
 
   /** Why a module is not there. */
   reason(module: string): string | undefined {
-    return this.refused.get(module);
+    return this.broken.get(module) ?? this.folder.why(module);
   }
 
-  /** Files that do not load here. */
-  notLoaded(ctx: ModuleCtx): string[] {
-    const used = new Set([...this.everything(ctx).values()].map((l) => l.file));
-    return this.source.files().filter((f) => !used.has(f));
+  /** Whether an operator's file stands for one of ours. */
+  replaced(module: string): boolean {
+    return this.folder.isOperators(module);
   }
 
-  private load(file: string, ctx: ModuleCtx): (Loaded & { name: string }) | undefined {
-    let module: ExecutionModule;
-    try {
-      module = this.source.load(file);
-    } catch (e) {
-      this.log.error(`Failed to import module ${file}: ${messageOf(e)}`);
-      this.refused.set(file, messageOf(e));
-      return undefined;
-    }
-    if (!this.virtuals.has(file)) this.virtuals.set(file, this.virtualName(file, module, ctx));
-    const name = this.virtuals.get(file);
-    return name === undefined || this.disabled.has(name) ? undefined : { file, module, name };
-  }
-
-  private virtualName(file: string, module: ExecutionModule, ctx: ModuleCtx): string | undefined {
-    if (!module.virtual) return file;
-    try {
-      const answer = module.virtual(ctx);
-      if (answer === true) return file;
-      if (typeof answer === 'string') return answer;
-      this.refused.set(file, answer.reason);
-    } catch (e) {
-      this.log.error(`The virtual of module ${file} failed: ${messageOf(e)}`);
-      this.refused.set(file, messageOf(e));
-    }
-    return undefined;
+  /** Files that give this module, and those that give none. */
+  providers(ctx: ModuleCtx): { of: ReadonlyMap<ExecutionModule, string>; unused: string[] } {
+    const used = new Set(this.everything(ctx).values());
+    const of = new Map<ExecutionModule, string>();
+    const unused: string[] = [];
+    for (const file of this.folder.files())
+      try {
+        const module = this.folder.load(file);
+        if (used.has(module)) of.set(module, file);
+        else unused.push(file);
+      } catch {
+        // `everything` has told of it.
+        unused.push(file);
+      }
+    return { of, unused };
   }
 }
 
@@ -136,7 +118,6 @@ export class Calls implements CallTable {
     job: JobInfo | undefined,
     readonly context: PyDict = new PyDict(),
   ) {
-    const salt = this;
     let grains: PyDict | undefined;
     let pillar: PyDict | undefined;
     this.ctx = {
@@ -149,7 +130,7 @@ export class Calls implements CallTable {
         pillar ??= place.pillar();
         return pillar;
       },
-      salt,
+      salt: this,
       log: place.log,
       master: place.master,
       job,
@@ -164,10 +145,10 @@ export class Calls implements CallTable {
   find(name: string): Fn<ModuleCtx> | undefined {
     const dot = name.indexOf('.');
     if (dot < 1) return undefined;
-    const loaded = this.modules.get(name.slice(0, dot), this.ctx);
-    if (!loaded) return undefined;
+    const module = this.modules.get(name.slice(0, dot), this.ctx);
+    if (!module) return undefined;
     const own = name.slice(dot + 1);
-    const { functions, aliases } = loaded.module;
+    const { functions, aliases } = module;
     if (Object.hasOwn(functions, own)) return functions[own];
     const target = aliases && Object.hasOwn(aliases, own) ? aliases[own] : undefined;
     return target !== undefined && Object.hasOwn(functions, target) ? functions[target] : undefined;
@@ -193,7 +174,7 @@ export class Calls implements CallTable {
 
   names(): string[] {
     const out: string[] = [];
-    for (const [name, { module }] of this.modules.everything(this.ctx))
+    for (const [name, module] of this.modules.everything(this.ctx))
       for (const f of [...Object.keys(module.functions), ...Object.keys(module.aliases ?? {})])
         out.push(`${name}.${f}`);
     return out.sort();
@@ -210,7 +191,7 @@ export class Calls implements CallTable {
   }
 
   doc(name: string): string | undefined {
-    if (!name.includes('.')) return this.modules.get(name, this.ctx)?.module.doc;
+    if (!name.includes('.')) return this.modules.get(name, this.ctx)?.doc;
     return this.find(name)?.doc;
   }
 
@@ -220,15 +201,16 @@ export class Calls implements CallTable {
 
   outputter(name: string): string | undefined {
     const dot = name.indexOf('.');
-    return this.modules.get(name.slice(0, dot), this.ctx)?.module.outputters?.[name.slice(dot + 1)];
+    return this.modules.get(name.slice(0, dot), this.ctx)?.outputters?.[name.slice(dot + 1)];
   }
 
   provider(module: string): string | undefined {
-    return this.modules.get(module, this.ctx)?.file;
+    const found = this.modules.get(module, this.ctx);
+    return found && this.modules.providers(this.ctx).of.get(found);
   }
 
   notLoaded(): string[] {
-    return this.modules.notLoaded(this.ctx);
+    return this.modules.providers(this.ctx).unused;
   }
 
   private start(name: string, args: readonly Py[], kwargs: PyDict | Record<string, Py>): Py | Promise<Py> {

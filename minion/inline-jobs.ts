@@ -4,7 +4,6 @@ import { type Py, PyDict, toPy, type Wire, type WireMap } from '../bus/values.ts
 import { type CallPlace, Calls, Modules, noMaster } from './call.ts';
 import { jobInfo } from './job-info.ts';
 import type { MinionFacts } from './jobs.ts';
-import { FolderModules } from './module-source.ts';
 import { runJob } from './run-job.ts';
 
 /** Modules that the daemon itself may load: small ones, some of whose functions are quick. All others live in job processes. */
@@ -21,14 +20,12 @@ export interface InlineParts {
 
 /** Runs functions marked quick in the daemon's own process, without a fork. */
 export class InlineJobs {
-  private readonly source: FolderModules;
   private readonly modules: Modules;
   private readonly place: CallPlace;
 
   constructor(private readonly parts: InlineParts) {
     const { opts, log } = parts;
-    this.source = new FolderModules(opts);
-    this.modules = new Modules(this.source, log, new Set(opts.list('disable_modules').map(String)));
+    this.modules = new Modules(opts, log);
     this.place = {
       opts,
       log,
@@ -49,7 +46,7 @@ export class InlineJobs {
     const fun = load['fun'];
     if (typeof fun !== 'string') return undefined;
     const module = fun.slice(0, fun.indexOf('.'));
-    if (!LIGHT.has(module) || this.source.replaced(module)) return undefined;
+    if (!LIGHT.has(module) || this.modules.replaced(module)) return undefined;
     const calls = new Calls(this.modules, this.place, jobInfo(load));
     if (calls.find(fun)?.quick !== true) return undefined;
     const { parts } = this;

@@ -9,13 +9,13 @@ import { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
 import { type CallPlace, Calls, Modules } from './call.ts';
 import { catalogOf } from './catalogs.ts';
-import { loadGrains } from './grains.ts';
+import { loadGrains, receivedGrains } from './grains.ts';
 import { jobInfo } from './job-info.ts';
 import { BlockingPipe, type PipeMessage } from './job-pipe.ts';
-import { FolderModules } from './module-source.ts';
 import { openLog } from './open-log.ts';
 import { spoolReturn } from './outbox.ts';
 import { runReturners } from './return-to.ts';
+import { runCall } from './run-call.ts';
 import { runJob } from './run-job.ts';
 
 /** What the daemon told at the start, kept up to date by later `facts`. */
@@ -35,8 +35,11 @@ class JobProcess {
   async run(): Promise<void> {
     for (let m = this.pipe.receive(); m; m = this.pipe.receive()) {
       if (m.type === 'facts') this.takeFacts(m);
-      else if (m.type === 'grains') this.grains();
-      else if (m.type === 'job') {
+      else if (m.type === 'grains') this.grains(m['refresh'] === true);
+      else if (m.type === 'call') {
+        await this.call(m);
+        return;
+      } else if (m.type === 'job') {
         await this.job(m);
         return;
       }
@@ -48,16 +51,16 @@ class JobProcess {
     if (!opts) throw new SaltError('SaltConfigurationError', 'A job process needs the options first');
     this.facts = {
       opts,
-      grains: m['grains'] === null || m['grains'] === undefined ? undefined : asDict(m['grains']),
+      grains: m['grains'] === null || m['grains'] === undefined ? undefined : receivedGrains(asDict(m['grains'])),
       pillar: asDict(m['pillar'] ?? {}),
       connected: m['connected'] === true,
     };
     this.log ??= openLog(opts, 'salt.minion');
   }
 
-  private grains(): void {
+  private grains(refresh: boolean): void {
     const { opts } = this.known();
-    const grains = loadGrains(opts, this.log as Log);
+    const grains = loadGrains(opts, this.log as Log, { refresh });
     (this.facts as Facts).grains = grains;
     this.pipe.send({ type: 'grains', grains: toWire(grains) });
   }
@@ -86,16 +89,11 @@ class JobProcess {
     return toPy(m['value']);
   }
 
-  private async job(m: PipeMessage): Promise<void> {
-    const load = m['load'] as WireMap;
+  /** What functions of this process get to see. */
+  private place(): CallPlace {
     const facts = this.known();
     const log = this.log as Log;
-    const modules = new Modules(
-      new FolderModules(facts.opts),
-      log,
-      new Set(facts.opts.list('disable_modules').map(String)),
-    );
-    const place: CallPlace = {
+    return {
       opts: facts.opts,
       log,
       grains: () => {
@@ -111,6 +109,24 @@ class JobProcess {
       daemon: (order, data = {}) => this.ask('daemon', { order, data }),
       catalog: (kind) => catalogOf(kind, facts.opts, log),
     };
+  }
+
+  /** salt-call's way: the outcome goes back whole, to be printed there. */
+  private async call(m: PipeMessage): Promise<void> {
+    const place = this.place();
+    const calls = new Calls(new Modules(place.opts, place.log), place, undefined);
+    const words = Array.isArray(m['words']) ? m['words'].map(String) : [];
+    const outcome = await runCall(String(m['fun']), words, calls);
+    this.pipe.send({ type: 'outcome', outcome: { ...outcome } });
+    if (outcome.kind === 'return') await runReturners({}, { ...outcome.ret, success: true }, place.opts, place.log);
+  }
+
+  private async job(m: PipeMessage): Promise<void> {
+    const load = m['load'] as WireMap;
+    const facts = this.known();
+    const log = this.log as Log;
+    const place = this.place();
+    const modules = new Modules(facts.opts, log);
     const calls = new Calls(modules, place, jobInfo(load));
     const ret = await runJob(load, {
       opts: facts.opts,

@@ -279,13 +279,13 @@ export class Jobs {
     if (!this.children.size) for (const done of this.idle.splice(0)) done();
   }
 
-  /** Finds the grains in a job process; rejects when that process dies. */
-  grains(): Promise<PyDict> {
+  /** Finds the grains in a job process, past any cache with `refresh`; rejects when that process dies. */
+  grains(refresh: boolean): Promise<PyDict> {
     const child = this.claim();
     child.tell(this.parts.facts());
     return new Promise<PyDict>((done, failed) => {
       this.grainsWaiting.set(child, { done, failed });
-      child.send({ type: 'grains' });
+      child.send({ type: 'grains', refresh });
     }).finally(() => {
       if (this.stopping || this.spare || !this.children.has(child)) child.release();
       else {

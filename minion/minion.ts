@@ -35,6 +35,7 @@ import { masterGroups } from './masters.ts';
 import { Outbox } from './outbox.ts';
 import { runningJobs } from './proc-files.ts';
 import { collectWhenIdle } from './rest.ts';
+import { cacheJob } from './return-to.ts';
 import { SeenJids } from './seen-jids.ts';
 
 /** Answers an order of a job (`ctx.daemon`): an order with a plain answer may also come from a quick function. */
@@ -116,7 +117,7 @@ export class Minion {
     this.jobs = jobs;
     this.ownOrders();
     jobs.settleUnfinished(runningJobs(cachedir));
-    this.grainsReady = this.findGrains();
+    this.grainsReady = this.findGrains(false);
 
     for (const masters of masterGroups(opts, random))
       this.connections.push(
@@ -198,7 +199,7 @@ export class Minion {
     try {
       if (e.tag.startsWith(tags.pillarRefresh)) await this.refreshPillar(e.data['clean_cache'] === true);
       else if (e.tag.startsWith(tags.moduleRefresh)) {
-        await this.findGrains();
+        await this.findGrains(true);
         this.jobs?.refresh();
         if (e.data['notify']) this.fire('/salt/minion/minion_mod_refresh_complete', { complete: true });
       } else if (e.tag.startsWith(tags.grainsRefresh)) await this.refreshPillar(false);
@@ -317,7 +318,7 @@ export class Minion {
   }
 
   private async refreshPillar(clean: boolean): Promise<void> {
-    await this.findGrains();
+    await this.findGrains(true);
     for (const c of this.online()) {
       const talk = this.talk(c);
       const pillar = await talk.pillar(this.grains(), clean);
@@ -337,10 +338,13 @@ export class Minion {
     return this.facts.grains ?? new PyDict([['id', this.id]]);
   }
 
-  private async findGrains(): Promise<void> {
+  private async findGrains(refresh: boolean): Promise<void> {
     const jobs = this.jobs as Jobs;
     try {
-      this.know({ grains: await jobs.grains() });
+      const grains = await jobs.grains(refresh);
+      // Found in a job process, but told of the daemon.
+      if (grains.has('pid')) grains.set('pid', process.pid);
+      this.know({ grains });
     } catch (e) {
       if (!this.stopping) this.parts.log.error(`The grains could not be found: ${messageOf(e)}`);
     }
@@ -368,6 +372,7 @@ export class Minion {
 
   private async returned(ret: WireMap, job: RunningJob): Promise<void> {
     const jid = String(job.load['jid'] ?? '');
+    if (this.parts.opts.flag('cache_jobs')) cacheJob(this.parts.opts, ret);
     if (!job.wanted || !this.parts.opts.flag('pub_ret', true)) return this.seen?.done(jid);
     const sent = this.outbox?.send({ to: job.from, load: { ...ret, _stamp: stamp() } });
     // The outbox has it on disk as soon as `send` has been called.
@@ -410,7 +415,7 @@ export class Minion {
       return true;
     });
     this.orders.set('grains_changed', () => {
-      void this.findGrains();
+      void this.findGrains(true);
       return true;
     });
     this.orders.set('fire_and_wait', async ({ tag, data, answer, timeout }) => {

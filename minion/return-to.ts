@@ -1,11 +1,13 @@
 /** `--return NAME`: hands a job's return to the returners that the job or the configuration names. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { messageOf } from '../bus/errors.ts';
+import { isJid, JidSource } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import type { WireMap } from '../bus/values.ts';
+import { encodeBus } from '../bus/wire/payload.ts';
 import type { Returner } from '../returners/contract.ts';
 
 declare const __brine_dist: string;
@@ -52,4 +54,12 @@ export async function runReturners(job: WireMap, ret: WireMap, opts: Opts, log: 
     } catch (e) {
       log.error(`The return failed for job ${String(job['jid'])}: ${messageOf(e)}`);
     }
+}
+
+/** Keeps a return for `saltutil.find_cached_job` (`cache_jobs`), under `cachedir/minion_jobs/<jid>`. */
+export function cacheJob(opts: Opts, ret: WireMap): void {
+  const jid = isJid(ret['jid']) ? ret['jid'] : new JidSource().next();
+  const dir = join(opts.str('cachedir'), 'minion_jobs', jid);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  writeFileSync(join(dir, 'return.p'), encodeBus({ ...ret, jid }), { mode: 0o600 });
 }

@@ -56,12 +56,13 @@ export function splayOf(id: string, splaytime: number): number {
   return Math.trunc((splaytime * (h & 8191)) / 8192);
 }
 
-function splay(load: WireMap, place: JobPlace): void {
+/** The splay executor: waits this minion's share of the splay time. */
+export function runSplay(load: WireMap, opts: Opts): void {
   const own = load['executor_opts'];
   const asked = typeof own === 'object' && own !== null ? (own as WireMap)['splaytime'] : undefined;
-  const seconds = Number(asked ?? place.opts.num('splaytime', 300));
+  const seconds = Number(asked ?? opts.num('splaytime', 300));
   if (!(seconds > 0)) throw new SaltError('ValueError', 'splaytime must be a positive integer');
-  sleepSync(splayOf(place.opts.str('id'), seconds) * 1000);
+  sleepSync(splayOf(opts.str('id'), seconds) * 1000);
 }
 
 /** Why a function may not run now, if so: minion_blackout in pillar or grains. */
@@ -95,7 +96,7 @@ async function execute(
   let answer: Py = null;
   for (const name of executors) {
     if (name === 'direct_call') answer = await place.calls.callAsync(fun, bound.args, bound.kwargs);
-    else if (name === 'splay') splay(load, place);
+    else if (name === 'splay') runSplay(load, place.opts);
     else throw new SaltError('SaltInvocationError', `Executor '${name}' is not available`);
     if (answer !== null && answer !== undefined) break;
   }
@@ -109,7 +110,7 @@ export function missing(fun: string, calls: CallTable): string {
 }
 
 /** The return code: `__context__['retcode']`, else 1 for a map whose `result` or `success` is false. */
-function retcodeOf(answer: Py, context: PyDict): Wire {
+export function retcodeOf(answer: Py, context: PyDict): Wire {
   const code = context.get('retcode');
   if (code !== undefined && code !== null && code !== 0 && code !== false) return toWire(code);
   if (!(answer instanceof PyDict)) return 0;
