@@ -161,7 +161,7 @@ export class SaltEvent {
           if (!(e instanceof SaltError) || e.code !== 'SaltDaemonNotRunning') throw e;
           if (options.noBlock || performance.now() + pause >= deadline) return undefined;
           await this.sleep(pause, signal);
-          pause = Math.min(pause * 2, 1000);
+          pause = Math.min(pause * 2, 100);
           continue;
         }
       }

@@ -272,6 +272,17 @@ export async function startPlace(options: PlaceOptions = {}): Promise<Place> {
   try {
     place.master.start();
     const ids = options.minions ?? ['alpha'];
+    const listener = new SaltEvent('master', place.sockDir);
+    const end = Date.now() + 20_000;
+    for (;;)
+      try {
+        await listener.connect();
+        break;
+      } catch (e) {
+        if (Date.now() > end) throw e;
+        await new Promise((ok) => setTimeout(ok, 20));
+      }
+    listener.close();
     const up = ids.map((id) => place.until(`salt/minion/${id}/start`, 30));
     for (const id of ids) place.minion(id).start();
     await Promise.all(up);
