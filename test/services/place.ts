@@ -175,7 +175,7 @@ export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
   };
   write(
     'master/master',
-    `root_dir: ${root}/master
+    `root_dir: ${root}
 interface: 127.0.0.1
 publish_port: ${ports.publish}
 ret_port: ${ports.ret}
@@ -200,7 +200,7 @@ ${options.master ?? ''}
     write(
       `${id}/minion`,
       `id: ${id}
-root_dir: ${root}/${id}
+root_dir: ${root}
 master: 127.0.0.1
 master_port: ${ports.ret}
 publish_port: ${ports.publish}
