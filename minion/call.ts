@@ -7,7 +7,7 @@ import { type Py, PyDict, type WireMap } from '../bus/values.ts';
 import { argspec as argspecOf, bind } from '../sls/bind.ts';
 import { PluginFolder } from '../sls/loader.ts';
 import type { ArgSpec, Fn } from '../sls/signature.ts';
-import { extmodsDir } from './extmods.ts';
+import { extmodsDir } from './extmods-dir.ts';
 import type { CallTable, Catalog, ExecutionModule, JobInfo, MasterLink, ModuleCtx } from './modules/contract.ts';
 
 /** What functions get to see; `grains` and `pillar` are asked for on first use. */

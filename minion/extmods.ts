@@ -3,15 +3,11 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { type Py, PyDict } from '../bus/values.ts';
+import { extmodsDir } from './extmods-dir.ts';
 import type { ModuleCtx } from './modules/contract.ts';
 
 /** Names that `sync_all` answers with, where they differ from the folder's. */
 export const EXTMOD_FORMS: { readonly [name: string]: string } = { proxymodules: 'proxy' };
-
-/** Where synced modules are kept; below it one folder for each kind. */
-export function extmodsDir(cachedir: string): string {
-  return join(cachedir, 'extmods');
-}
 
 /** Where the files come from: the master, or the minion's own file_roots. Paths are relative to the environment, with `/`. */
 interface Source {

@@ -9,7 +9,7 @@ import { decodeNetwork, encodeNetwork } from '../bus/wire/payload.ts';
 import { fnmatch } from '../sls/fnmatch.ts';
 import { pyRegex } from '../sls/regex.ts';
 import { str } from '../sls/values.ts';
-import { extmodsDir } from './extmods.ts';
+import { extmodsDir } from './extmods-dir.ts';
 import type { GrainsCtx, GrainsModule } from './grains/contract.ts';
 
 declare const __brine_dist: string;

@@ -16,9 +16,9 @@ import {
 } from '../../sls/cli-options.ts';
 import { loadConfig } from '../../sls/config.ts';
 import { display } from '../../sls/output/output.ts';
+import { callLocally, isMasterless, localCalls } from '../call-local.ts';
 import { openLog } from '../open-log.ts';
 import { type CallOutcome, shownReturn } from '../run-call.ts';
-import { callLocally, callWithMaster, isMasterless, localCalls } from '../salt-call.ts';
 
 function print(data: Py, out: string, opts: Opts, log: Log, retcode: number): void {
   const text = display(data, out, opts, { retcode, log });
@@ -109,6 +109,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if (isMasterless(opts)) return show(await callLocally(fun, words, opts, log), opts, log);
+  const { callWithMaster } = await import('../call-with-master.ts');
   const { zmqSockets } = await import('../sockets.ts');
   return show(await callWithMaster(fun, words, opts, log, zmqSockets(opts)), opts, log);
 }

@@ -1,4 +1,3 @@
-import { createHash, randomInt } from 'node:crypto';
 import { SaltError } from '../../bus/errors.ts';
 import { mkFloat, type Py, PyDict, PyTuple } from '../../bus/values.ts';
 import { SALT_VERSION } from '../../bus/version.ts';
@@ -7,6 +6,9 @@ import { type Args, fn } from '../../sls/signature.ts';
 import { repr, str, truth, typeName } from '../../sls/values.ts';
 import { sleepSync } from '../clock.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
+
+/** Loaded on first use: it takes longer than a whole call of test.ping. */
+const crypto = (): typeof import('node:crypto') => process.getBuiltinModule('node:crypto');
 
 /** Python's int(): what `int(x)` gives for an argument, or its error. */
 function int(v: Py): number {
@@ -107,8 +109,9 @@ function collatz({ start }: Args): Py {
 function randomHash({ size, hash_type }: Args, ctx: ModuleCtx): Py {
   const type = hash_type ? str(hash_type) : ctx.opts.str('hash_type', 'sha256');
   const most = Math.min(int(size as Py), 2 ** 48 - 2);
-  return createHash(type)
-    .update(String(randomInt(1, most + 1)))
+  return crypto()
+    .createHash(type)
+    .update(String(crypto().randomInt(1, most + 1)))
     .digest('hex');
 }
 
@@ -333,7 +336,7 @@ export default {
       'rand_sleep(max=60)',
       "Sleeps for a random number of seconds up to a limit.\n\nCLI Example:\n\n    salt '*' test.rand_sleep 60",
       ({ max }) => {
-        sleepSync(randomInt(0, int(max as Py) + 1) * 1000);
+        sleepSync(crypto().randomInt(0, int(max as Py) + 1) * 1000);
         return true;
       },
     ),
