@@ -5,7 +5,6 @@ import {
   type FSWatcher,
   lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -16,20 +15,10 @@ import { join } from 'node:path';
 import { SaltError } from '../bus/errors.ts';
 import type { Opts } from '../bus/opts.ts';
 import { cleanPem, fingerOfText } from '../bus/wire/keys.ts';
-import { isMinionId } from '../bus/wire/loads.ts';
-import { globOf } from '../sls/fnmatch.ts';
+import { isMinionId } from '../bus/wire/minion-id.ts';
+import { type Group, globMatch, type KeyList, type KeyState, keyNames, listKeys } from './key-names.ts';
 
-/** A key's state, named as `salt-key` and the directories under `pki_dir` name it. */
-export type KeyState = 'minions' | 'minions_pre' | 'minions_rejected' | 'minions_denied';
-
-/** All key names by state, sorted; `local` holds the master's own files. */
-export interface KeyList {
-  minions: string[];
-  minions_pre: string[];
-  minions_rejected: string[];
-  minions_denied: string[];
-  local: string[];
-}
+export { type KeyList, type KeyState, sortNames } from './key-names.ts';
 
 /**
  * The store of minion keys: one file a key under `pki_dir/<state>/<id>`, Salt's own layout. Ids are validated before they
@@ -45,6 +34,8 @@ export interface KeyStore {
   accept(id: string, from: readonly KeyState[]): boolean;
   reject(id: string, from: readonly KeyState[]): boolean;
   delete(id: string): boolean;
+  /** Stores a key in a live state; the id's keys of other live states go. */
+  put(id: string, state: (typeof LIVE_STATES)[number], pem: string): void;
   /** `hash_type` fingerprint with colons, as `salt-key -f` prints it. */
   finger(pem: string, hashType?: string): string;
 }
@@ -52,15 +43,6 @@ export interface KeyStore {
 /** The states in which a key is an id's one and only key; denied keys lie beside them. */
 export const LIVE_STATES = ['minions_rejected', 'minions_pre', 'minions'] as const satisfies readonly KeyState[];
 const STATES = [...LIVE_STATES, 'minions_denied'] as const;
-
-/** Key names in the order in which salt-key lists them: without regard to case, then by code point. */
-export function sortNames(names: Iterable<string>): string[] {
-  return [...names].sort((a, b) => {
-    const x = a.toLowerCase();
-    const y = b.toLowerCase();
-    return x < y ? -1 : x > y ? 1 : a < b ? -1 : a > b ? 1 : 0;
-  });
-}
 
 /** Called with the id and state whenever a key file appeared, changed or went, whoever did it. */
 export type KeyChange = (id: string, state: KeyState) => void;
@@ -92,49 +74,23 @@ export class PkiKeys implements KeyStore {
     return join(this.dir, state, id);
   }
 
-  private names(state: KeyState): string[] {
-    let entries: string[];
-    try {
-      entries = readdirSync(join(this.dir, state), { withFileTypes: true })
-        .filter((e) => e.isFile() && !e.name.startsWith('.') && isMinionId(e.name))
-        .map((e) => e.name);
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw e;
-    }
-    return sortNames(entries);
-  }
-
   list(): KeyList {
-    let local: string[] = [];
-    try {
-      local = readdirSync(this.dir).filter((f) => /^master.*\.(pem|pub)$/.test(f));
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
-    }
-    return {
-      minions_denied: this.names('minions_denied'),
-      minions_pre: this.names('minions_pre'),
-      minions_rejected: this.names('minions_rejected'),
-      minions: this.names('minions'),
-      local: sortNames(local),
-    };
+    return listKeys(this.dir);
   }
 
   match(glob: string): KeyList {
-    const tests = glob
-      .split(',')
-      .map((g) => g.trim())
-      .filter((g) => g !== '')
-      .map((g) => globOf(g));
-    const keep = (names: string[]): string[] => names.filter((n) => tests.some((t) => t(n)));
-    const all = this.list();
+    const found = globMatch(
+      this.list(),
+      glob.split(',').flatMap((g) => g.trim() || []),
+      true,
+    );
+    const of = (group: Group): string[] => found.get(group) ?? [];
     return {
-      minions_denied: keep(all.minions_denied),
-      minions_pre: keep(all.minions_pre),
-      minions_rejected: keep(all.minions_rejected),
-      minions: keep(all.minions),
-      local: keep(all.local),
+      minions_denied: of('minions_denied'),
+      minions_pre: of('minions_pre'),
+      minions_rejected: of('minions_rejected'),
+      minions: of('minions'),
+      local: of('local'),
     };
   }
 
@@ -168,8 +124,8 @@ export class PkiKeys implements KeyStore {
 
   /** Ids with an accepted key, sorted; to be read only. */
   acceptedIds(): readonly string[] {
-    if (!this.watchers.length) return this.names('minions');
-    this.acceptedNames ??= this.names('minions');
+    if (!this.watchers.length) return keyNames(this.dir, 'minions');
+    this.acceptedNames ??= keyNames(this.dir, 'minions');
     return this.acceptedNames;
   }
 

@@ -280,7 +280,10 @@ const KEY: Program = {
         option('-d/--delete', 'Delete the key of a minion; a shell pattern may mean several.', { initial: '' }),
         flag('-D/--delete-all', 'Delete all keys.'),
         option('-f/--finger', "Print the fingerprint of a minion's key.", { initial: '' }),
-        flag('-F/--finger-all', 'Print all fingerprints.'),
+        flag(
+          '-F/--finger-all',
+          "Print all fingerprints. The master's own is the one that minions take as master_finger.",
+        ),
       ],
     },
     {

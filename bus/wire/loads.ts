@@ -5,7 +5,10 @@
 import { SaltError } from '../errors.ts';
 import { isPlainKey, isWireMap, PyDict, PyFloat, type Wire, type WireMap } from '../values.ts';
 import { DEFAULT_ENC, DEFAULT_SIG } from './keys.ts';
+import { isMinionId } from './minion-id.ts';
 import { decodeNetwork } from './payload.ts';
+
+export { isMinionId, MAX_ID_BYTES } from './minion-id.ts';
 
 /** Commands that a minion sends encrypted, by what they do. */
 export const MINION_COMMAND = {
@@ -72,22 +75,8 @@ export const REFUSAL = {
 /** The map with which a master answers what is no MessagePack. */
 export const ROUTING_ERROR = { error: 'Routing error' } as const;
 
-/** Longest minion id, in bytes: it becomes a file name. */
-export const MAX_ID_BYTES = 255;
 /** Most values of an envelope read before anything is known of its sender; publishes to long lists of minions must fit. */
 const ENVELOPE_VALUES = 500_000;
-
-/** Whether a value may be a minion id: text that names one entry of a directory and nothing outside it. */
-export function isMinionId(id: unknown): id is string {
-  return (
-    typeof id === 'string' &&
-    id !== '' &&
-    id !== '.' &&
-    id !== '..' &&
-    !/[/\\\0\r\n]/.test(id) &&
-    Buffer.byteLength(id) <= MAX_ID_BYTES
-  );
-}
 
 /**
  * The protocol version a peer claims. Reads as the reference does: whole numbers and decimal text count, absence and anything

@@ -9,6 +9,7 @@ import json from './json.ts';
 import key from './key.ts';
 import nested from './nested.ts';
 import noReturn from './no_return.ts';
+import { colorOf } from './parts/colors.ts';
 import pprint from './pprint.ts';
 import raw from './raw.ts';
 import table from './table.ts';
@@ -83,12 +84,6 @@ function chosenName(outputter: string | null | undefined, opts: Opts): string {
   let name = opts.has('output') && wanted !== 'highstate' ? wanted : (outputter ?? '');
   if (!name && opts.flag('static')) name = wanted || (opts.str('fun').split('.')[0] === 'state' ? 'highstate' : '');
   return name === 'text' ? 'txt' : name || 'nested';
-}
-
-function colorOf(opts: Opts): Py {
-  if (opts.flag('force_color')) return true;
-  if (opts.flag('no_color')) return false;
-  return opts.get('color') ?? process.stdout.isTTY === true;
 }
 
 /** {@link display} without escape sequences (Salt's `out.string_format`). */

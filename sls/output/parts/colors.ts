@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../../bus/errors.ts';
 import type { Log } from '../../../bus/log.ts';
+import type { Opts } from '../../../bus/opts.ts';
 import { type Py, PyDict, str, truth } from '../../values.ts';
 import { loadYaml } from '../../yaml.ts';
 
@@ -42,6 +43,13 @@ export function colorsFor(use: Py | undefined, theme?: Py, log?: Log): Colors {
   if (typeof use === 'string' && codes[use] !== undefined)
     for (const name of Object.keys(codes)) if (name !== 'ENDC') codes[name] = codes[use];
   return codes as Colors;
+}
+
+/** Whether to print colours: `force_color`, `no_color`, `color` decide in this order, then whether standard output is a terminal. */
+export function colorOf(opts: Opts): Py {
+  if (opts.flag('force_color')) return true;
+  if (opts.flag('no_color')) return false;
+  return opts.get('color') ?? process.stdout.isTTY === true;
 }
 
 function themeCodes(file: string, log: Log | undefined): Record<string, string> {
