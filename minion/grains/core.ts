@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { arch, hostname, type as kernelName, machine, release, version } from 'node:os';
 import { type Py, PyDict, PyTuple } from '../../bus/values.ts';
 import { SALT_VERSION } from '../../bus/version.ts';
+import { ownAddresses } from '../machine/addresses.ts';
 import { gateway4, gateway6 } from '../machine/default-routes.ts';
 import { distributionFiles, distributionGrains, releaseGrains } from '../machine/distribution.ts';
 import { cpuGrains, deviceTreeGrains, firmwareGrains, memoryGrains, readGpus } from '../machine/hardware.ts';
@@ -50,14 +51,8 @@ const byFace = (ctx: GrainsCtx, want: (a: Address) => boolean): PyDict =>
     }),
   );
 
-const addresses = (ctx: GrainsCtx, family: string, loopback = true): string[] => {
-  const found = new Set<string>();
-  for (const i of interfaces(ctx))
-    for (const a of i.addresses)
-      if (a.family === family && (loopback || !(a.address === '::1' || a.address.startsWith('127.'))))
-        found.add(a.address);
-  return [...found].sort();
-};
+const addresses = (ctx: GrainsCtx, family: Address['family'], loopback = true): string[] =>
+  ownAddresses(interfaces(ctx), family, loopback);
 
 /** Debian's name of the machine's architecture, as its packages have it. */
 const DEBIAN_ARCH: Record<string, string> = {
