@@ -1,11 +1,8 @@
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { messageOf } from '../bus/errors.ts';
 import type { EventBus, Origin } from '../bus/event.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { tags } from '../bus/tags.ts';
-import { isMinionId } from '../bus/wire/loads.ts';
 import { type KeyState, LIVE_STATES, type PkiKeys } from './keys.ts';
 import type { MinionCache } from './minion-cache.ts';
 import type { KeyRotation } from './rotation.ts';
@@ -82,12 +79,7 @@ export class KeyDesk {
     const all = keys.list();
     const live = new Set(LIVE_STATES.flatMap((s) => all[s]));
     const accepted = new Set(all.minions);
-    const dir = join(opts.str('cachedir'), 'sessions');
-    for (const id of readdirSync(dir))
-      if (!accepted.has(id)) {
-        sessions.revoke(id);
-        if (!isMinionId(id)) rmSync(join(dir, id), { force: true });
-      }
+    for (const id of sessions.ids()) if (!accepted.has(id)) sessions.revoke(id);
     if (opts.flag('preserve_minion_cache')) return;
     const banks = ['grains', 'pillar', 'mine'];
     const gone = new Set(banks.flatMap((b) => cache.list(b)).filter((id) => !live.has(id)));

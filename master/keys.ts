@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -7,7 +6,8 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
-  rmSync,
+  type Stats,
+  unlinkSync,
   watch,
   writeFileSync,
 } from 'node:fs';
@@ -49,7 +49,8 @@ export type KeyChange = (id: string, state: KeyState) => void;
 
 /** The key store of a `pki_dir`. Accepted keys that were asked for are remembered until {@link PkiKeys.watch} reports a change of their file. */
 export class PkiKeys implements KeyStore {
-  private readonly accepted = new Map<string, string>();
+  /** Accepted keys that were asked for, with what tells their file from a later one. */
+  private readonly accepted = new Map<string, { pem: string; mark: string }>();
   private acceptedNames: readonly string[] | undefined;
   private watchers: FSWatcher[] = [];
 
@@ -97,24 +98,26 @@ export class PkiKeys implements KeyStore {
   get(id: string, state: KeyState): string | undefined {
     if (state === 'minions') {
       const known = this.accepted.get(id);
-      if (known !== undefined) return known;
+      if (known !== undefined) return known.pem;
     }
     const path = this.path(id, state);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (!stats?.isFile()) return undefined;
     let text: string;
     try {
-      if (!lstatSync(path).isFile()) return undefined;
       text = readFileSync(path, 'utf8');
     } catch (e) {
       if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw e;
     }
-    if (state === 'minions' && this.watchers.length) this.accepted.set(id, text);
+    if (state === 'minions' && this.watchers.length) this.accepted.set(id, { pem: text, mark: markOf(stats) });
     return text;
   }
 
   /** The id's live key and its state; rejected counts before pending, pending before accepted. */
   current(id: string): { state: KeyState; pem: string } | undefined {
-    if (this.accepted.has(id)) return { state: 'minions', pem: this.accepted.get(id)! };
+    const known = this.accepted.get(id);
+    if (known) return { state: 'minions', pem: known.pem };
     for (const state of LIVE_STATES) {
       const pem = this.get(id, state);
       if (pem !== undefined) return { state, pem };
@@ -131,17 +134,20 @@ export class PkiKeys implements KeyStore {
 
   private write(id: string, state: KeyState, pem: string): void {
     const path = this.path(id, state);
-    const draft = join(this.dir, state, `.${process.pid}.${createHash('sha1').update(id).digest('hex')}`);
+    const draft = join(this.dir, state, `.${process.pid}.draft`);
     writeFileSync(draft, pem, { mode: this.options.permissive ? 0o640 : 0o600 });
     renameSync(draft, path);
+    if (state !== 'minions' || !this.watchers.length) return;
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats) this.accepted.set(id, { pem, mark: markOf(stats) });
   }
 
   /** Stores a key in a live state and removes the id from the two others. */
   put(id: string, state: (typeof LIVE_STATES)[number], pem: string): void {
+    if (state !== 'minions') this.accepted.delete(id);
     this.write(id, state, pem);
-    this.accepted.delete(id);
     this.acceptedNames = undefined;
-    for (const other of LIVE_STATES) if (other !== state) rmSync(this.path(id, other), { force: true });
+    for (const other of LIVE_STATES) if (other !== state) remove(this.path(id, other));
   }
 
   /** Keeps a foreign key that was offered under a known id; false when that very key is kept already. */
@@ -158,7 +164,7 @@ export class PkiKeys implements KeyStore {
       const pem = this.get(id, state);
       if (pem === undefined) continue;
       this.put(id, to, pem);
-      if (state === 'minions_denied') rmSync(this.path(id, state), { force: true });
+      if (state === 'minions_denied') remove(this.path(id, state));
       return true;
     }
     return false;
@@ -176,12 +182,7 @@ export class PkiKeys implements KeyStore {
     this.accepted.delete(id);
     this.acceptedNames = undefined;
     let gone = false;
-    for (const state of STATES) {
-      const path = this.path(id, state);
-      if (!existsSync(path)) continue;
-      rmSync(path, { force: true });
-      gone = true;
-    }
+    for (const state of STATES) if (remove(this.path(id, state))) gone = true;
     return gone;
   }
 
@@ -194,22 +195,48 @@ export class PkiKeys implements KeyStore {
     this.prepare();
     for (const state of STATES) {
       const w = watch(join(this.dir, state), { persistent: false }, (_event, name) => {
-        if (state === 'minions') this.acceptedNames = undefined;
-        if (name === null) this.accepted.clear();
-        else if (isMinionId(name) && !name.startsWith('.')) {
-          if (state === 'minions') this.accepted.delete(name);
-          changed(name, state);
-        }
+        if (name === null) this.forget();
+        else if (isMinionId(name) && !name.startsWith('.')) this.noticed(name, state, changed);
       });
-      w.on('error', () => this.accepted.clear());
+      w.on('error', () => this.forget());
       this.watchers.push(w);
     }
+  }
+
+  /** A file of the folder is not as it was; our own writes are told by their mark and change nothing. */
+  private noticed(id: string, state: KeyState, changed: KeyChange): void {
+    if (state === 'minions') {
+      const known = this.accepted.get(id);
+      const stats = lstatSync(join(this.dir, state, id), { throwIfNoEntry: false });
+      if (known && stats && markOf(stats) === known.mark) return;
+      this.accepted.delete(id);
+      this.acceptedNames = undefined;
+    }
+    changed(id, state);
+  }
+
+  private forget(): void {
+    this.accepted.clear();
+    this.acceptedNames = undefined;
   }
 
   close(): void {
     for (const w of this.watchers) w.close();
     this.watchers = [];
-    this.accepted.clear();
+    this.forget();
+  }
+}
+
+const markOf = (s: Stats): string => `${s.ino}.${s.size}.${s.mtimeMs}`;
+
+/** Removes a file; false when there was none. */
+function remove(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw e;
   }
 }
 

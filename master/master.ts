@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { merge, Subject, takeUntil } from 'rxjs';
+import { messageOf } from '../bus/errors.ts';
 import type { EventBus } from '../bus/event.ts';
 import { openBus } from '../bus/event-bus.ts';
 import { openEventLog } from '../bus/event-log.ts';
@@ -127,7 +128,9 @@ async function build(
   const jids = new JidSource();
 
   // Who is who.
-  const sessions = new Sessions(keys, cachedir, opts.num('publish_session', 86_400));
+  const sessions = new Sessions(keys, store, opts.num('publish_session', 86_400), (id, e) =>
+    log.error(`The session of ${id} was not kept: ${messageOf(e)}`),
+  );
   const settings = await sessionSettings(opts, masterKey, sessions, keys.dir);
   const session = new MasterSession(settings);
   const expected = expectedBy(opts, cache, () => keys.acceptedIds(), log);

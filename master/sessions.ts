@@ -1,38 +1,40 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import { SaltError } from '../bus/errors.ts';
+import type { KeyedStore } from '../bus/store/contract.ts';
+import { mkFloat, PyDict, type Wire } from '../bus/values.ts';
 import { Crypticle } from '../bus/wire/crypticle.ts';
-import { PublicKey } from '../bus/wire/keys.ts';
-import { isMinionId } from '../bus/wire/loads.ts';
+import { cleanPem, PublicKey } from '../bus/wire/keys.ts';
+import { asMap, isMinionId } from '../bus/wire/loads.ts';
 import type { MinionKeys } from '../bus/wire/master-session.ts';
 import type { PkiKeys } from './keys.ts';
 
 interface Entry {
   key: PublicKey;
+  pem: string;
   box?: Crypticle;
   /** When the session key was made, ms. */
   made: number;
 }
 
+/** Table of session keys by minion. */
+const TABLE = 'sessions';
+
 /**
- * Public and session keys of accepted minions, parsed and in memory. Session keys live in `cachedir/sessions/<id>`, 0600 from birth, survive restarts, and are
+ * Public and session keys of accepted minions, parsed and in memory. Session keys are kept in the master's store (0600 files), survive restarts, and are
  * made anew at the first sign-in after `publish_session` seconds. A minion whose key is gone has none of them from that moment on.
  */
 export class Sessions implements MinionKeys {
   private readonly entries = new Map<string, Entry>();
-  private readonly dir: string;
 
   constructor(
     private readonly keys: PkiKeys,
-    cachedir: string,
+    private readonly store: KeyedStore,
     /** `publish_session`, seconds. */
     private readonly lifetime: number,
+    /** Told of a session that could not be kept: it then ends with this process. */
+    private readonly lost: (id: string, e: unknown) => void,
     private readonly now: () => number = Date.now,
-  ) {
-    this.dir = join(cachedir, 'sessions');
-    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    chmodSync(this.dir, 0o700);
-  }
+  ) {}
 
   private entry(id: string): Entry | undefined {
     const known = this.entries.get(id);
@@ -47,7 +49,7 @@ export class Sessions implements MinionKeys {
       if (e instanceof SaltError) return undefined; // a damaged key file accepts nobody
       throw e;
     }
-    const made: Entry = { key, made: 0 };
+    const made: Entry = { key, pem: key.pem, made: 0 };
     this.entries.set(id, made);
     return made;
   }
@@ -60,7 +62,7 @@ export class Sessions implements MinionKeys {
     const entry = this.entry(id);
     if (!entry) return undefined;
     if (!entry.box) {
-      const kept = this.read(id);
+      const kept = this.read(id, entry.pem);
       if (!kept) return undefined;
       entry.box = new Crypticle(kept.key);
       entry.made = kept.made;
@@ -72,53 +74,61 @@ export class Sessions implements MinionKeys {
     return this.now() - made < this.lifetime * 1000;
   }
 
-  private read(id: string): { key: string; made: number } | undefined {
-    const path = join(this.dir, id);
-    try {
-      const key = readFileSync(path, 'utf8').trim();
-      return Crypticle.isKey(key) ? { key, made: statSync(path).mtimeMs } : undefined;
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw e;
-    }
+  /** The kept session of an id, if it was made for this very public key: a key that replaces another starts afresh. */
+  private read(id: string, pem: string): { key: string; made: number } | undefined {
+    const kept = asMap(this.store.get(TABLE, [id]) as Wire | undefined);
+    const key = kept?.['key'];
+    return Crypticle.isKey(key) && kept?.['of'] === markOf(pem) ? { key, made: Number(kept?.['made']) } : undefined;
   }
 
   /** The key string for an accepted minion that signs in: the kept one while it is young enough, else a new one. */
   issue(id: string, key: PublicKey): string {
-    const entry = this.entries.get(id);
-    if (entry?.box && this.fresh(entry.made) && entry.key.equals(key)) return entry.box.key;
-    const kept = this.read(id);
+    const known = this.entries.get(id);
+    const same = known !== undefined && (known.key === key || known.key.equals(key));
+    if (same && known.box && this.fresh(known.made)) return known.box.key;
+    const held = same ? known.key : key;
+    const kept = this.read(id, held.pem);
     if (kept && this.fresh(kept.made)) {
-      this.entries.set(id, { key, box: new Crypticle(kept.key), made: kept.made });
+      this.entries.set(id, { key: held, pem: held.pem, box: new Crypticle(kept.key), made: kept.made });
       return kept.key;
     }
     const text = Crypticle.generate();
-    const path = join(this.dir, id);
-    const draft = `${this.dir}.${process.pid}.draft`;
-    writeFileSync(draft, text, { mode: 0o600 });
-    renameSync(draft, path);
-    this.entries.set(id, { key, box: new Crypticle(text), made: this.now() });
+    const made = this.now();
+    this.entries.set(id, { key: held, pem: held.pem, box: new Crypticle(text), made });
+    this.store
+      .put(
+        TABLE,
+        [id],
+        new PyDict<Wire>([
+          ['key', text],
+          ['made', mkFloat(made)],
+          ['of', markOf(held.pem)],
+        ]),
+      )
+      .catch((e) => this.lost(id, e));
     return text;
   }
 
   /** Ends a minion's session at once: nothing sealed with it is opened any more. Disturbs no other minion. */
   revoke(id: string): void {
     this.entries.delete(id);
-    if (isMinionId(id)) rmSync(join(this.dir, id), { force: true });
+    if (isMinionId(id)) this.store.delete(TABLE, [id]).catch((e) => this.lost(id, e));
   }
 
   /** Drops what is remembered of an id whose key file changed; its session goes with the key. Answers whether it had an accepted key before. */
   recheck(id: string): boolean {
     const known = this.entries.get(id);
     const current = this.keys.current(id);
-    if (current?.state === 'minions' && known) {
-      try {
-        if (PublicKey.fromPem(current.pem).equals(known.key)) return true;
-      } catch (e) {
-        if (!(e instanceof SaltError)) throw e; // unreadable now: not the key we knew
-      }
-    }
-    if (known || current?.state !== 'minions') this.revoke(id);
+    const accepted = current?.state === 'minions';
+    if (accepted && known && cleanPem(current.pem) === cleanPem(known.pem)) return true;
+    if (known || !accepted) this.revoke(id);
     return known !== undefined;
   }
+
+  /** Ids with a kept session. */
+  ids(): string[] {
+    return [...this.store.range(TABLE)].map((e) => String(e.key[0]));
+  }
 }
+
+const markOf = (pem: string): string => createHash('sha256').update(pem).digest('base64');

@@ -422,7 +422,6 @@ describe('attacks on the request server', () => {
   test('secret files are for their owner alone', () => {
     const files = [
       join(host.dir, 'cache', '.root_key'),
-      join(host.dir, 'cache', 'sessions', 'evil'),
       join(host.dir, 'pki', 'master.pem'),
       join(host.dir, 'cache', 'data', 'data.mdb'),
       join(host.dir, 'run', 'master_control.ipc'),
