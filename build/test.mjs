@@ -36,7 +36,7 @@ const files = named.length
 const built = files.map((f) => join(out, f.replace(/\.ts$/, '.js')));
 // Tests with daemons share the machine's cores: files run two at a time.
 process.exit(
-  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-timeout=240000', ...built], {
+  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-timeout=1200000', ...built], {
     NODE_EXTRA_CA_CERTS: '',
     BRINE_BUILD: out,
   }),

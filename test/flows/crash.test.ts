@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { ControlClient } from '../../bus/transport/control.ts';
 import { type Place, startPlace } from '../services/place.ts';
 import { type RedisService, redisMissing, startRedis } from '../services/redis.ts';
 
@@ -63,19 +65,20 @@ async function fireThrough(place: Place, seconds: number, hurt: () => Promise<vo
   return acked;
 }
 
-/** Waits until nothing new happens in the queue. */
+/** Waits until nothing is left in the queue. */
 async function settle(place: Place): Promise<void> {
   const end = Date.now() + 90_000;
-  for (;;) {
-    const ran = await place.run('salt-run', ['queue.counts', '--out', 'json']);
+  for (let last = ''; ; ) {
     try {
-      const counts = JSON.parse(ran.stdout) as Record<string, number>;
+      const client = await ControlClient.connect(join(place.sockDir, 'master_control.ipc'));
+      const counts = (await client.request('order', { order: 'queue.counts', data: {} })) as Record<string, number>;
+      client.close();
       if (counts['waiting'] === 0 && counts['active'] === 0 && counts['delayed'] === 0) return;
-    } catch {
-      // The master is just coming back.
+      last = JSON.stringify(counts);
+    } catch (e) {
+      last = String(e); // the master is just coming back
     }
-    if (Date.now() > end)
-      throw new Error(`the queue did not empty: ${ran.stdout}${ran.stderr}\n${place.master.log().slice(-3000)}`);
+    if (Date.now() > end) throw new Error(`the queue did not empty: ${last}\n${place.master.log().slice(-3000)}`);
     await new Promise((ok) => setTimeout(ok, 500));
   }
 }
