@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { PyDict } from '../../bus/values.ts';
 import { checkMinions } from '../../sls/match/expected.ts';
+import { besides } from './case-files.ts';
 import { parsePyJson, readCases } from './cases.ts';
 import { readSubjects } from './matchers.ts';
 import type { CaseResult } from './result.ts';
@@ -9,7 +9,7 @@ import type { CaseResult } from './result.ts';
 /** Runs recorded master-side targets: `ckminions.json` with `ckminions.fixtures.json` and `matchers.fixtures.json`. */
 export function runCkminions(dir: string): CaseResult[] {
   const { subjects, nodegroups } = readSubjects(dir);
-  const f = parsePyJson(readFileSync(join(dir, 'ckminions.fixtures.json'), 'utf8')) as PyDict;
+  const f = parsePyJson(readFileSync(besides(dir, 'ckminions.fixtures.json'), 'utf8')) as PyDict;
   const bare = f.get('accepted_without_cached_data') as string[];
   const known = (f.get('accepted') as string[]).map(
     (id) =>

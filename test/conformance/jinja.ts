@@ -1,10 +1,11 @@
 /** Runs recorded template cases against the engine: any file of that form. */
 import { readFileSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
+import { posix } from 'node:path';
 import { SaltError } from '../../bus/errors.ts';
 import { parseJson } from '../../sls/json.ts';
 import { type CallSource, renderJinja, SaltLookup } from '../../sls/render/jinja.ts';
 import { dict, type Py, PyDict, strOf } from '../../sls/values.ts';
+import { besides } from './case-files.ts';
 
 /** The outcome of one recorded case; `detail` tells both sides of a difference. */
 export interface CaseResult {
@@ -31,7 +32,7 @@ function normal(text: string, today: string): string {
  */
 export function runJinja(file: string, salt?: (machine: JinjaMachine) => CallSource): CaseResult[] {
   const cases = parseJson(readFileSync(file, 'utf8')) as PyDict[];
-  const grains = parseJson(readFileSync(join(dirname(file), 'grains.json'), 'utf8')) as PyDict;
+  const grains = parseJson(readFileSync(besides(file, 'grains.json'), 'utf8')) as PyDict;
   const today = new Date();
   const stamp = `${today.getFullYear()}-${String(today.getMonth() + 1).padStart(2, '0')}-${String(today.getDate()).padStart(2, '0')}`;
   return cases.map((c) => {

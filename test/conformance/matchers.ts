@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { messageOf, SaltError } from '../../bus/errors.ts';
 import type { Py, PyDict } from '../../bus/values.ts';
 import type { MatchCtx, Subject } from '../../sls/match/contract.ts';
 import { expandNodegroup } from '../../sls/match/expand-nodegroup.ts';
 import { match } from '../../sls/match/match.ts';
+import { besides } from './case-files.ts';
 import { parsePyJson, readCases } from './cases.ts';
 import type { CaseResult } from './result.ts';
 
 /** The minions and nodegroups that recorded targets are about. */
 export function readSubjects(dir: string): { subjects: Subject[]; nodegroups: PyDict } {
-  const f = parsePyJson(readFileSync(join(dir, 'matchers.fixtures.json'), 'utf8')) as PyDict;
+  const f = parsePyJson(readFileSync(besides(dir, 'matchers.fixtures.json'), 'utf8')) as PyDict;
   const subjects = (f.get('minions') as PyDict[]).map((m) => ({
     id: m.get('id') as string,
     grains: m.get('grains') as PyDict,

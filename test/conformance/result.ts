@@ -1,4 +1,4 @@
-/** One recorded case against our code. `better` carries the reason when our answer differs on purpose (see better.json). */
+/** One recorded case against our code. */
 export interface CaseResult {
   readonly name: string;
   readonly ok: boolean;

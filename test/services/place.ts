@@ -62,6 +62,10 @@ export interface PlaceOptions {
   minions?: readonly string[];
   /** Of one minion only. */
   each?: Readonly<Record<string, string>>;
+  /** Options laid over those of the place itself. */
+  over?: { readonly master?: Readonly<Record<string, unknown>>; readonly minion?: Readonly<Record<string, unknown>> };
+  /** Ports to use; free ones by default. */
+  ports?: { readonly publish: number; readonly ret: number };
 }
 
 /** Where the programs under test were built. */
@@ -163,7 +167,7 @@ function daemon(name: string, argv: () => string[], out: string, logs: readonly 
 /** Lays out a place; nothing runs yet. */
 export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
   const root = mkdtempSync(join(tmpdir(), 'brine-place-'));
-  const ports = { publish: await freePort(), ret: await freePort() };
+  const ports = options.ports ?? { publish: await freePort(), ret: await freePort() };
   const sockDir = join(root, 'run');
   mkdirSync(sockDir, { mode: 0o755 });
   mkdirSync(join(root, 'log'));
@@ -173,57 +177,63 @@ export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
     writeFileSync(full, text);
     return full;
   };
-  write(
-    'master/master',
-    `root_dir: ${root}
-interface: 127.0.0.1
-publish_port: ${ports.publish}
-ret_port: ${ports.ret}
-pki_dir: ${root}/master/pki
-cachedir: ${root}/master/cache
-sock_dir: ${sockDir}
-log_file: ${root}/log/master
-pidfile: ${root}/master/salt-master.pid
-token_dir: ${root}/master/tokens
-auto_accept: True
-file_roots:
-  base: [${root}/srv/salt]
-pillar_roots:
-  base: [${root}/srv/pillar]
-${options.master ?? ''}
-`,
+  const configDir = (who: string): string => join(root, who, 'conf');
+  const configure = (path: string, own: Record<string, unknown>, text: string): void => {
+    const lines = Object.entries(own).map(([k, v]) => `${k}: ${JSON.stringify(v)}`);
+    write(path, `${[...lines, text].join('\n')}\n`);
+  };
+  configure(
+    'master/conf/master',
+    {
+      root_dir: join(root, 'master'),
+      interface: '127.0.0.1',
+      publish_port: ports.publish,
+      ret_port: ports.ret,
+      pki_dir: join(root, 'master/pki'),
+      cachedir: join(root, 'master/cache'),
+      sock_dir: sockDir,
+      log_file: join(root, 'log/master'),
+      pidfile: join(root, 'master/salt-master.pid'),
+      token_dir: join(root, 'master/tokens'),
+      auto_accept: true,
+      file_roots: { base: [join(root, 'srv/salt')] },
+      pillar_roots: { base: [join(root, 'srv/pillar')] },
+      ...options.over?.master,
+    },
+    options.master ?? '',
   );
   mkdirSync(join(root, 'srv/salt'), { recursive: true });
   mkdirSync(join(root, 'srv/pillar'), { recursive: true });
   const minions = new Map<string, Daemon>();
   for (const id of options.minions ?? ['alpha']) {
-    write(
-      `${id}/minion`,
-      `id: ${id}
-root_dir: ${root}
-master: 127.0.0.1
-master_port: ${ports.ret}
-publish_port: ${ports.publish}
-pki_dir: ${root}/${id}/pki
-cachedir: ${root}/${id}/cache
-sock_dir: ${sockDir}
-log_file: ${root}/log/${id}
-pidfile: ${root}/${id}/salt-minion.pid
-acceptance_wait_time: 2
-${options.minion ?? ''}
-${options.each?.[id] ?? ''}
-`,
+    configure(
+      `${id}/conf/minion`,
+      {
+        id,
+        root_dir: join(root, id),
+        master: '127.0.0.1',
+        master_port: ports.ret,
+        publish_port: ports.publish,
+        pki_dir: join(root, id, 'pki'),
+        cachedir: join(root, id, 'cache'),
+        sock_dir: sockDir,
+        log_file: join(root, 'log', id),
+        pidfile: join(root, id, 'salt-minion.pid'),
+        acceptance_wait_time: 2,
+        ...options.over?.minion,
+      },
+      [options.minion, options.each?.[id]].filter(Boolean).join('\n'),
     );
     minions.set(
       id,
-      daemon(id, () => [...programOf('salt-minion'), '-c', join(root, id)], join(root, 'log', `${id}.out`), [
+      daemon(id, () => [...programOf('salt-minion'), '-c', configDir(id)], join(root, 'log', `${id}.out`), [
         join(root, 'log', id),
       ]),
     );
   }
   const master = daemon(
     'master',
-    () => [...programOf('salt-master'), '-c', join(root, 'master')],
+    () => [...programOf('salt-master'), '-c', configDir('master')],
     join(root, 'log/master.out'),
     [join(root, 'log/master')],
   );
@@ -238,10 +248,10 @@ ${options.each?.[id] ?? ''}
       if (!m) throw new Error(`no minion ${id} in this place`);
       return m;
     },
-    configDir: (who) => join(root, who),
+    configDir,
     write,
     run: (program, args, o = {}) =>
-      runCommand([...programOf(program), '-c', join(root, o.on ?? 'master'), ...args], {
+      runCommand([...programOf(program), '-c', configDir(o.on ?? 'master'), ...args], {
         ...(o.input === undefined ? {} : { input: o.input }),
         ...(o.timeout === undefined ? {} : { timeout: o.timeout }),
       }),
