@@ -6,6 +6,7 @@ import { type Py, PyDict } from '../../bus/values.ts';
 import { formatAddress, inNetwork } from '../../sls/ip-address.ts';
 import { type Args, fn } from '../../sls/signature.ts';
 import { iterate, str, truth } from '../../sls/values.ts';
+import { docFor } from '../doc-text.ts';
 import {
   broadcast,
   ipAddress,
@@ -140,10 +141,6 @@ function setBufferSizes(a: Args): Py {
   return said ? result(false, said) : result(true, words.join(' '));
 }
 
-/** Doc text with the example every function has. */
-const doc = (what: string, ...examples: string[]): string =>
-  `${what}\n\nCLI Example:\n\n.. code-block:: bash\n\n${examples.map((e) => `    salt '*' network.${e}`).join('\n')}`;
-
 const hwAddr = (a: Args, ctx: ModuleCtx): Py => {
   const d = oneInterface(text(a, 'iface'), ctx);
   return typeof d === 'string' ? d : (d.get('hwaddr') ?? '');
@@ -153,6 +150,8 @@ const ADDRS6 = 'interface=None, include_loopback=False, cidr=None';
 const V4 =
   'IPv4 addresses of the machine or of an interface. cidr keeps those in a network, type those that are public or private.';
 const V6 = 'IPv6 addresses of the machine or of an interface. cidr keeps those in a network.';
+
+const doc = docFor('network');
 
 export default {
   doc: 'Tells about and changes the network of the machine.',

@@ -6,6 +6,7 @@ import { pyRegex } from '../../sls/regex.ts';
 import { formatDate } from '../../sls/render/jinja/dates.ts';
 import { fn } from '../../sls/signature.ts';
 import { iterate, str, toInt, truth } from '../../sls/values.ts';
+import { docFor } from '../doc-text.ts';
 import {
   busyPercent,
   cpuTimeDict,
@@ -101,8 +102,7 @@ function lines(program: string, args: string[], word: string, ctx: ModuleCtx): s
     .filter((l) => l.includes(word));
 }
 
-const doc = (what: string, ...examples: string[]): string =>
-  `${what}\n\nCLI Example:\n\n.. code-block:: bash\n\n${examples.map((e) => `    salt '*' ps.${e}`).join('\n')}`;
+const doc = docFor('ps');
 
 export default {
   doc: 'Finds, describes and signals processes, and reads counters of processors, memory, disks and network.',

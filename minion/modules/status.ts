@@ -8,6 +8,7 @@ import { pyRegex } from '../../sls/regex.ts';
 import { formatDate } from '../../sls/render/jinja/dates.ts';
 import { fn } from '../../sls/signature.ts';
 import { iterate, str, truth } from '../../sls/values.ts';
+import { docFor } from '../doc-text.ts';
 import { lookupHost } from '../machine/host-names.ts';
 import { commandLine, ownerOf, processIds, sessions, statOf } from '../machine/processes.ts';
 import { readLines, readText } from '../machine/read.ts';
@@ -289,8 +290,7 @@ async function pingMaster(master: Py, ctx: ModuleCtx): Promise<boolean> {
   return ok;
 }
 
-const doc = (what: string, ...examples: string[]): string =>
-  `${what}\n\nCLI Example:\n\n.. code-block:: bash\n\n${examples.map((e) => `    salt '*' status.${e}`).join('\n')}`;
+const doc = docFor('status');
 
 export default {
   doc: 'Load, memory, disks, processes and network counters of the machine.',
