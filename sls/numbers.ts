@@ -1,6 +1,6 @@
 /** Python's two kinds of number: their text, their conversions, and exact arithmetic on whole numbers. */
 import { SaltError } from '../bus/errors.ts';
-import { mkFloat, type Py, PyFloat } from '../bus/values.ts';
+import { mkFloat, type Py, PyDict, PyFloat, PySet, PyTuple } from '../bus/values.ts';
 
 /** `repr(float)`: the shortest text that reads back, with an exponent below 1e-4 and from 1e16 on. */
 export function floatRepr(x: number): string {
@@ -151,7 +151,10 @@ export function toInt(v: Py, base?: number): number | bigint {
       throw new SaltError('ValueError', `invalid literal for int() with base ${base ?? 10}: ${quoteForError(v)}`);
     return n;
   }
-  throw new SaltError('TypeError', 'int() argument must be a string, a bytes-like object or a real number');
+  throw new SaltError(
+    'TypeError',
+    `int() argument must be a string, a bytes-like object or a real number, not '${kindOf(v)}'`,
+  );
 }
 
 /** `float(value)` for numbers and text, with Python's error texts. */
@@ -167,7 +170,17 @@ export function toFloat(v: Py): number | PyFloat {
     if (x === undefined) throw new SaltError('ValueError', `could not convert string to float: ${quoteForError(v)}`);
     return mkFloat(x);
   }
-  throw new SaltError('TypeError', 'float() argument must be a string or a real number');
+  throw new SaltError('TypeError', `float() argument must be a string or a real number, not '${kindOf(v)}'`);
+}
+
+/** The type's name of what is no number and no text. */
+function kindOf(v: Py): string {
+  if (v === null) return 'NoneType';
+  if (Array.isArray(v)) return v instanceof PyTuple ? 'tuple' : 'list';
+  if (v instanceof PyDict) return 'dict';
+  if (v instanceof PySet) return v.frozen ? 'frozenset' : 'set';
+  const own = (v as { pyType?: unknown }).pyType;
+  return typeof own === 'string' ? own : 'bytes';
 }
 
 function quoteForError(text: string): string {

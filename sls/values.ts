@@ -4,6 +4,7 @@
  */
 import { SaltError } from '../bus/errors.ts';
 import { canonicalKey, type Py, PyDict, PyFloat, PySet, PyTuple } from '../bus/values.ts';
+import { chars, compareText, textLength } from './code-points.ts';
 import { bytesRepr, floatRepr, numberOf, strRepr } from './numbers.ts';
 import { PyObject } from './py-object.ts';
 
@@ -20,6 +21,7 @@ export {
   toPy,
   toWire,
 } from '../bus/values.ts';
+export { chars, compareText, hasAstral, textLength } from './code-points.ts';
 export {
   bytesRepr,
   floatRepr,
@@ -39,6 +41,7 @@ export { PyObject } from './py-object.ts';
 
 /** Text that is already escaped for markup: a str to every test and operation, but autoescape leaves it alone. */
 export class Markup extends PyObject {
+  readonly pyQualifiedType = 'markupsafe.Markup';
   constructor(readonly text: string) {
     super();
   }
@@ -67,6 +70,10 @@ export class Markup extends PyObject {
 
 /** What a missing variable, attribute or item evaluates to. A strict one raises on every use but `is defined` and `default`. */
 export class Undefined extends PyObject {
+  /** The class with its module, as `<class '…'>` prints it. */
+  get pyQualifiedType(): string {
+    return `jinja2.runtime.${this.pyType}`;
+  }
   constructor(
     /** The variable, attribute or item that is missing. */
     readonly name: Py,
@@ -126,7 +133,8 @@ export class Undefined extends PyObject {
 export function objectTypeName(v: Py): string {
   return v === null ? 'None' : `${v instanceof PyObject ? qualifiedType(v) : typeName(v)} object`;
 }
-function qualifiedType(v: PyObject): string {
+/** The class of an object with its module, where it has one. */
+export function qualifiedType(v: PyObject): string {
   const q = (v as { pyQualifiedType?: string }).pyQualifiedType;
   return q ?? v.pyType;
 }
@@ -242,7 +250,7 @@ export class PyIterator extends PyObject {
   constructor(
     readonly it: Iterator<Py>,
     private readonly kind = 'generator',
-    private readonly text?: string,
+    private readonly printed?: string,
   ) {
     super();
   }
@@ -250,7 +258,7 @@ export class PyIterator extends PyObject {
     return this.kind;
   }
   override pyRepr(): string {
-    return this.text ?? super.pyRepr();
+    return this.printed ?? super.pyRepr();
   }
   override pyIter(): Iterator<Py> {
     return this.it;
@@ -423,22 +431,6 @@ function numeric(v: Py): number | bigint | undefined {
         : undefined;
 }
 
-/** Text in order of code points, where JavaScript goes by UTF-16 units. */
-export function compareText(a: string, b: string): number {
-  const n = Math.min(a.length, b.length);
-  for (let i = 0; i < n; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) {
-      const sx = x >= 0xd800 && x < 0xe000;
-      const sy = y >= 0xd800 && y < 0xe000;
-      if (sx !== sy && x >= 0xd800 && y >= 0xd800) return sx ? 1 : -1;
-      return x < y ? -1 : 1;
-    }
-  }
-  return a.length - b.length;
-}
-
 /** The four orders. */
 export type Order = '<' | '<=' | '>' | '>=';
 function decide(op: Order, c: number): boolean {
@@ -446,8 +438,8 @@ function decide(op: Order, c: number): boolean {
 }
 /** `a op b` for the orders; TypeError with Python's text where the types have none. */
 export function order(op: Order, a: Py, b: Py): boolean {
-  if (a instanceof Undefined && a.strict) a.fail();
-  if (b instanceof Undefined && b.strict) b.fail();
+  if (a instanceof Undefined) a.fail();
+  if (b instanceof Undefined) b.fail();
   const x = numeric(a);
   if (x !== undefined) {
     const y = numeric(b);
@@ -463,19 +455,34 @@ export function order(op: Order, a: Py, b: Py): boolean {
     for (let i = 0; i < n; i++) if (!same(a[i] as Py, b[i] as Py)) return order(op, a[i] as Py, b[i] as Py);
     return decide(op, a.length - b.length);
   }
-  if (a instanceof PySet && b instanceof PySet) {
-    const sub = [...a].every((i) => b.has(i));
-    const sup = [...b].every((i) => a.has(i));
+  const [x1, x2] = [asSet(a), asSet(b)];
+  if (x1 && x2) {
+    const sub = [...x1].every((i) => x2.has(i));
+    const sup = [...x2].every((i) => x1.has(i));
     return op === '<=' ? sub : op === '>=' ? sup : op === '<' ? sub && !sup : sup && !sub;
   }
   if (a instanceof Uint8Array && b instanceof Uint8Array) return decide(op, Buffer.compare(a, b));
   throw new SaltError('TypeError', `'${op}' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`);
+}
+/** The set behind a set or a view of keys or items; undefined for anything else. */
+export function asSet(v: Py): PySet | undefined {
+  if (v instanceof PySet) return v;
+  return v instanceof DictView && v.kind !== 'values' ? new PySet(v) : undefined;
 }
 /** A three-way order for sorting, through Python's `<` alone. */
 export function compare(a: Py, b: Py): number {
   return order('<', a, b) ? -1 : order('<', b, a) ? 1 : 0;
 }
 
+/** Whether Python can hash values of this type (`isinstance(v, Hashable)`). */
+export function isHashable(v: Py): boolean {
+  return !(
+    v instanceof PyDict ||
+    (v instanceof PySet && !v.frozen) ||
+    (v instanceof DictView && v.kind !== 'values') ||
+    (Array.isArray(v) && !(v instanceof PyTuple))
+  );
+}
 /** Checks that a value may be a key or set item and returns it; TypeError `unhashable type: 'list'` otherwise. */
 export function hashable(v: Py): Py {
   if (typeof v !== 'object' || v === null) return v;
@@ -483,24 +490,9 @@ export function hashable(v: Py): Py {
   else if (Array.isArray(v) || v instanceof PyDict || (v instanceof PySet && !v.frozen))
     throw new SaltError('TypeError', `unhashable type: '${typeName(v)}'`);
   else if (v instanceof Undefined) v.hashKey();
+  else if (v instanceof DictView && v.kind !== 'values')
+    throw new SaltError('TypeError', `unhashable type: '${v.pyType}'`);
   return v;
-}
-
-const SURROGATE = /[\ud800-\udbff][\udc00-\udfff]/;
-/** Whether a text needs the slow path by code points. */
-export function hasAstral(text: string): boolean {
-  return SURROGATE.test(text);
-}
-/** Length in code points. */
-export function textLength(text: string): number {
-  if (!SURROGATE.test(text)) return text.length;
-  let n = 0;
-  for (const _ of text) n++;
-  return n;
-}
-/** The text as an array of its characters (code points). */
-export function chars(text: string): string[] {
-  return SURROGATE.test(text) ? [...text] : text.split('');
 }
 
 /** `len(v)`. */
@@ -549,7 +541,6 @@ export function contains(container: Py, item: Py): boolean {
   if (text !== undefined) {
     const part = strOf(item);
     if (part === undefined) {
-      if (item instanceof Undefined) item.fail();
       throw new SaltError('TypeError', `'in <string>' requires string as left operand, not ${typeName(item)}`);
     }
     return text.includes(part);

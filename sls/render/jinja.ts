@@ -53,8 +53,7 @@ function applySettings(into: Settings, settings: Py | undefined, log: Log): void
   for (const [k, v] of settings) {
     const name = str(k).toLowerCase();
     const own = LEXER_NAMES.get(name);
-    if (name === 'autoescape') into.autoescape = truth(v);
-    else if (!own) log.warning(`Jinja2 environment ${name} is not recognized`);
+    if (!own) log.warning(`Jinja2 environment ${name} is not recognized`);
     else if (own === 'trimBlocks' || own === 'lstripBlocks' || own === 'keepTrailingNewline')
       into.lexer[own] = truth(v);
     else into.lexer[own] = v === null ? null : str(v);

@@ -22,6 +22,9 @@ export function pyRenderer(bridge: () => PythonBridge, back: CallBack): Renderer
       env: ctx.saltenv,
       sls: ctx.sls,
     };
-    return bridge().call({ path: ctx.path, source: str(input), globals: { ...named, ...globals }, function: 'run' }, back);
+    return bridge().call(
+      { path: ctx.path, source: str(input), globals: { ...named, ...globals }, function: 'run' },
+      back,
+    );
   };
 }

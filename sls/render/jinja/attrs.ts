@@ -27,7 +27,15 @@ import { escapeText } from './escape.ts';
 import { formatTemplate } from './format.ts';
 import { GroupTuple } from './group-tuple.ts';
 import { BoundMethod, type Method, type MethodTable, method, runMethod } from './methods.ts';
-import { DICT_METHODS, FLOAT_METHODS, INT_METHODS, LIST_METHODS, SET_METHODS, TUPLE_METHODS } from './methods-data.ts';
+import {
+  DICT_METHODS,
+  FLOAT_METHODS,
+  INT_METHODS,
+  LIST_METHODS,
+  RANGE_METHODS,
+  SET_METHODS,
+  TUPLE_METHODS,
+} from './methods-data.ts';
 import { BYTES_METHODS, MARKUP_METHODS, markupMethod, TEXT_METHODS } from './methods-text.ts';
 import { sliceIndices, typeError } from './ops.ts';
 
@@ -149,6 +157,7 @@ function methodOf(v: Py, name: string): Method | undefined {
   return tableOf(v).get(name);
 }
 function tableOf(v: Py): MethodTable {
+  if (v instanceof PyRange) return RANGE_METHODS;
   if (v instanceof PyDict) return DICT_METHODS;
   if (Array.isArray(v)) return v instanceof PyTuple ? TUPLE_METHODS : LIST_METHODS;
   if (v instanceof PySet) return SET_METHODS;
@@ -182,7 +191,7 @@ function isHidden(v: Py, name: string): boolean {
 
 /** The attribute itself: JS undefined when there is none. */
 function attributeOf(v: Py, name: string): Py | undefined {
-  if (v instanceof PyObject && !(v instanceof Markup)) {
+  if (v instanceof PyObject && !(v instanceof Markup || v instanceof PyRange)) {
     const own = v.pyAttr?.(name);
     if (own !== undefined) return own;
   } else {
@@ -217,7 +226,6 @@ export function getattr(v: Py, name: string, strict: boolean): Py {
 /** `v[key]`: the item first, then the attribute of that name. */
 export function getitem(v: Py, key: Py, strict: boolean): Py {
   if (v instanceof Undefined) v.fail();
-  if (key instanceof Undefined && key.strict && !(v instanceof PyDict)) key.fail();
   const item = itemOf(v, key);
   if (item !== undefined) return item;
   const name = strOf(key);
@@ -251,6 +259,14 @@ function itemOf(v: Py, key: Py): Py | undefined {
     return c === undefined ? undefined : typeof v === 'string' ? c : new Markup(c);
   }
   return v instanceof PyObject ? v.pyItem?.(key) : undefined;
+}
+/** `v[start:stop:step]`: unlike an item, a slice that the value lacks raises Python's own error. */
+export function slice(v: Py, start: Py, stop: Py, step: Py): Py {
+  if (v instanceof Undefined) v.fail();
+  const made = sliced(v, new Slice(start, stop, step));
+  if (made !== undefined) return made;
+  if (v instanceof PyDict) return typeError("unhashable type: 'slice'");
+  return typeError(`'${typeName(v)}' object is not subscriptable`);
 }
 function sliced(v: Py, s: Slice): Py | undefined {
   if (Array.isArray(v)) {

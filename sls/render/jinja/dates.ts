@@ -157,7 +157,6 @@ interface Parts {
   mi?: number;
   s?: number;
   ms?: number;
-  offset?: number;
   shift: [number, string][];
   weekday?: number;
 }
@@ -224,11 +223,9 @@ const FORMS: [RegExp, Take][] = [
         ms: m[4] ? Math.floor(Number(`0.${m[4]}`) * 1000) : 0,
       }),
   ],
-  [/^(?:utc|gmt|z)(?![a-z])/i, (_m, p) => Object.assign(p, { offset: 0 })],
-  [
-    /^([+-])(\d{2}):?(\d{2})(?=$|\s)/,
-    (m, p) => Object.assign(p, { offset: (m[1] === '-' ? -1 : 1) * (num(m[2]) * 60 + num(m[3])) }),
-  ],
+  [/^(?:utc|gmt|z)(?![a-z])/i, () => undefined],
+  // Zones are read and left aside: the reference's parser answers the clock time as written.
+  [/^[+-]\d{2}:?\d{2}(?=$|\s)/, () => undefined],
   [/^[a-ik-z](?![a-z])/i, () => undefined],
   [/^now/i, () => undefined],
   [/^today|^midnight/i, (_m, p) => Object.assign(p, { h: 0, mi: 0, s: 0 })],
@@ -290,7 +287,7 @@ function parse(text: string, now: Date): Date | undefined {
     mo,
     p.d ?? now.getDate(),
     clock[0],
-    (clock[1] as number) - (p.offset ?? 0),
+    clock[1] as number,
     clock[2],
     p.ms ?? 0,
   );
@@ -307,7 +304,7 @@ function parse(text: string, now: Date): Date | undefined {
 
 /**
  * A date as operators write it: nothing (now), a timestamp, ISO and common forms, `tomorrow`, `+1 week`. Read in local time; a zone
- * shifts to UTC, as the reference's parser does. ValueError `Unable to parse …` otherwise.
+ * is left aside, as the reference's parser does. ValueError `Unable to parse …` otherwise.
  */
 export function readDate(v: Py): Date {
   if (v === null) return new Date();

@@ -21,9 +21,10 @@ import {
   strOf,
   strRepr,
   truth,
+  typeName,
   Undefined,
 } from '../../values.ts';
-import { call, callMethod, getattr, getitem, Slice, splat } from './attrs.ts';
+import { call, callMethod, getattr, getitem, Slice, slice, splat } from './attrs.ts';
 import { JinjaCompiler, type Known } from './compiler.ts';
 import { dialectFilters, dialectTests } from './dialect.ts';
 import type { Engine, FilterDef, TestDef } from './engine.ts';
@@ -70,6 +71,8 @@ interface Compiled {
 type Factory = (rt: SaltEnvironment) => Compiled;
 
 const MAX_CACHED = 500;
+/** Levels of calls that Python's stack of 1000 frames has room for. */
+const MAX_DEPTH = 195;
 /** Compiled code by content: shared by all environments, since code holds no state of a render. */
 const codeCache = new Map<string, Factory>();
 
@@ -99,7 +102,8 @@ const pure = {
   truth,
   iter: (v: Py): Iterable<Py> => (Array.isArray(v) ? (v as Py[]) : iterate(v)),
   unpack,
-  slice: (a: Py, b: Py, c: Py): Slice => new Slice(a, b, c),
+  slice,
+  cut: (a: Py, b: Py, c: Py): Slice => new Slice(a, b, c),
   tuple: (items: Py[]): PyTuple => {
     const t = new PyTuple<Py>();
     for (const i of items) t.push(i);
@@ -146,7 +150,7 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
   declare private steps: number;
   declare private deadline: number;
   declare private most: number;
-  declare private ended: boolean;
+  declare private depth: number;
 
   override init(loader?: never, options?: never): void {
     const o = (options ?? {}) as EnvironmentOptions;
@@ -169,7 +173,7 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     this.steps = 0;
     this.most = o.outputLimit ?? 64 * 1024 * 1024;
     this.deadline = 0;
-    this.ended = false;
+    this.depth = 0;
     self.globalNames = makeGlobals();
   }
 
@@ -218,13 +222,14 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     this.templates.set(full, made);
     return made;
   }
-  /** The template behind the value of an extends, include or import. */
-  choose(which: Py): SaltTemplate {
+  /** The template that the value of an extends, import or (`several`) include names. */
+  choose(which: Py, several = false): SaltTemplate {
     const name = strOf(which);
     if (name !== undefined) return this.getTemplate(name);
     if (which instanceof Undefined) which.fail();
+    if (!several) throw new SaltError('AttributeError', `'${typeName(which)}' object has no attribute 'split'`);
     const names = [...iterate(which)];
-    if (!names.length) throw new SaltError('TemplateNotFound', 'Tried to select from an empty list of templates');
+    if (!names.length) throw new SaltError('TemplateNotFound', 'Tried to select from an empty list of templates.');
     for (const n of names) {
       try {
         return this.choose(n);
@@ -232,10 +237,8 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
         if (!(e instanceof SaltError && e.code === 'TemplateNotFound')) throw e;
       }
     }
-    throw new SaltError(
-      'TemplateNotFound',
-      `none of the templates given were found: ${names.map((n) => str(n)).join(', ')}`,
-    );
+    const all = names.map((n) => str(n)).join(', ');
+    throw new SaltError('TemplateNotFound', `none of the templates given were found: ${all}`);
   }
   /** Compiled code for a source, from the cache where it was seen before with the same lexer options. */
   factory(source: string): Factory {
@@ -342,7 +345,7 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     if (typeof v === 'string') return this.ae ? escapeText(v) : v;
     if (typeof v === 'object' && v !== null) {
       if (v instanceof Markup) return v.text;
-      if (v instanceof TemplateModule) return v.text;
+      if (v instanceof TemplateModule) return v.body;
       const text = printable(v);
       return this.ae ? escapeText(text) : text;
     }
@@ -389,7 +392,7 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     );
   }
   loop(items: Py, again: ((items: Py, depth: number) => string) | null, depth: number): Loop {
-    return new Loop(items, again, depth);
+    return new Loop(items, again && ((more, level) => this.deeper(() => again(more, level))), depth, this.strict);
   }
   macro(
     name: string | null,
@@ -399,10 +402,20 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     kwargs: boolean,
     varargs: boolean,
   ): Macro {
-    return new Macro(name, args, run, caller, kwargs, varargs, (text) => this.capture(text));
+    const guarded = (...given: (Py | undefined)[]): string => this.deeper(() => run(...given));
+    return new Macro(name, args, guarded, caller, kwargs, varargs, (text) => this.capture(text));
+  }
+  /** Runs one more level of macros, recursive loops or includes; RecursionError where Python's stack would end. */
+  private deeper<T>(run: () => T): T {
+    if (this.depth >= MAX_DEPTH) throw new SaltError('RecursionError', 'maximum recursion depth exceeded');
+    this.depth++;
+    try {
+      return run();
+    } finally {
+      this.depth--;
+    }
   }
   setns(ns: Py, attr: string, v: Py): void {
-    if (ns instanceof Undefined) ns.fail();
     if (!(ns instanceof Namespace))
       throw new SaltError('TemplateRuntimeError', 'cannot assign attribute on non-namespace object');
     ns.attributes.set(attr, v);
@@ -433,19 +446,19 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
   include(c: Context, which: Py, ignoreMissing: boolean, locals: Locals | null): string {
     let template: SaltTemplate;
     try {
-      template = this.choose(which);
+      template = this.choose(which, true);
     } catch (e) {
       if (ignoreMissing && e instanceof SaltError && e.code === 'TemplateNotFound') return '';
       throw e;
     }
-    if (!locals) return this.defaultModule(template).text;
+    if (!locals) return this.defaultModule(template).body;
     const inner = new Context(c.all(locals), template.name, template.file);
     template.offerBlocks(inner);
-    return template.root(inner);
+    return this.deeper(() => template.root(inner));
   }
   module(c: Context, which: Py, locals: Locals | null): TemplateModule {
     const template = this.choose(which);
-    return locals ? template.module(c.all(locals)) : this.defaultModule(template);
+    return this.deeper(() => (locals ? template.module(c.all(locals)) : this.defaultModule(template)));
   }
   private defaultModule(template: SaltTemplate): TemplateModule {
     let m = this.modules.get(template);

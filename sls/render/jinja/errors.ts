@@ -30,8 +30,10 @@ export function trailOf(e: object): readonly Place[] {
 /** Host errors that a template can cause become the Python error of the same cause; bugs of ours stay plain errors. */
 function asSaltError(e: unknown): SaltError {
   if (e instanceof SaltError) return e;
+  // A full stack surfaces in odd classes too (a pattern that could not be compiled for want of it), always with this text.
+  if (e instanceof Error && e.message.includes('Maximum call stack'))
+    return new SaltError('RecursionError', 'maximum recursion depth exceeded');
   if (e instanceof RangeError) {
-    if (/call stack/i.test(e.message)) return new SaltError('RecursionError', 'maximum recursion depth exceeded');
     if (/string length|array length|BigInt/i.test(e.message)) return new SaltError('MemoryError', e.message);
   }
   throw e;

@@ -8,6 +8,7 @@ import {
   contains,
   eq,
   hashable,
+  isHashable,
   isList,
   isStr,
   iterate,
@@ -36,8 +37,6 @@ import { searchJson } from './jmespath.ts';
 import { encode } from './methods-text.ts';
 import { add, div, indexOf, typeError } from './ops.ts';
 
-const isHashable = (v: Py): boolean =>
-  !(v instanceof PyDict || (v instanceof PySet && !v.frozen) || (Array.isArray(v) && !(v instanceof PyTuple)));
 const setOf = (v: Py): PySet => new PySet([...iterate(v)].map(hashable));
 function uniqueList(items: Iterable<Py>): Py[] {
   const out: Py[] = [];
@@ -61,7 +60,8 @@ function setFilter(sets: (a: PySet, b: PySet) => Py[], lists: (a: Py, b: Py) => 
       : uniqueList(lists(a as Py, b as Py));
 }
 function average([v]: Py[]): Py {
-  if (isHashable(v as Py)) return toFloat(v as Py);
+  if (v instanceof Undefined) v.fail();
+  if (isHashable(v as Py)) return toFloat(strOf(v as Py) ?? (v as Py));
   return toFloat(div(total(iterate(v as Py)), length(v as Py)));
 }
 
@@ -178,7 +178,7 @@ function toEntries([data]: Py[]): Py {
     ]);
   if (data instanceof PyDict) return [...data].map(([k, v]) => entry(k, v));
   if (isList(data as Py)) return (data as Py[]).map((v, i) => entry(i, v));
-  throw new SaltError('SaltInvocationError', 'Input data must be a dict or list', { plain: true });
+  throw new SaltError('TemplateError', 'Input data must be a dict or list');
 }
 function fromEntries([entries]: Py[]): Py {
   const ret = new PyDict();

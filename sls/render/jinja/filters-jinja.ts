@@ -6,6 +6,7 @@ import {
   chars,
   isFloat,
   isInt,
+  isList,
   isStr,
   iterate,
   Markup,
@@ -19,6 +20,7 @@ import {
   parseFloatText,
   parseIntText,
   roundFloat,
+  length as sizeOf,
   str,
   strOf,
   strRepr,
@@ -32,7 +34,7 @@ import { attributeOnly } from './attrs.ts';
 import type { Engine, FilterRow } from './engine.ts';
 import { escapeMarkup, escapeText, softStr } from './escape.ts';
 import { capitalize, center, splitText, strip, stripTags } from './methods-text.ts';
-import { add, checkSize, div, indexOf, mod, mul, pow, typeError } from './ops.ts';
+import { add, checkSize, div, indexOf, mod, mul, pow, typeError, unpack } from './ops.ts';
 import { urlize } from './urlize.ts';
 import { wordWrap } from './word-wrap.ts';
 
@@ -74,7 +76,6 @@ function doFloat([value, fallback]: Py[]): Py {
 function doRound([value, precision, method]: Py[]): Py {
   const how = str(method as Py);
   need(how === 'common' || how === 'ceil' || how === 'floor', 'method must be common, ceil or floor');
-  if (value instanceof Undefined) value.fail();
   const digits = indexOf(precision as Py);
   if (how === 'common') {
     if (isFloat(value as Py)) return mkFloat(roundFloat(numberOf(value as Py) as number, digits));
@@ -102,7 +103,6 @@ function doAbs([v]: Py[]): Py {
   if (typeof v === 'number') return Math.abs(v);
   if (typeof v === 'bigint') return v < 0n ? -v : v;
   if (v instanceof PyFloat) return new PyFloat(Math.abs(v.v));
-  if (v instanceof Undefined) v.fail();
   return typeError(`bad operand type for abs(): '${typeName(v as Py)}'`);
 }
 function fileSize([value, binary]: Py[]): Py {
@@ -128,13 +128,18 @@ function fileSize([value, binary]: Py[]): Py {
   return `${roundFloat(n / unit, 1).toFixed(1)} ${two ? `${letter.toUpperCase()}iB` : `${letter}B`}`;
 }
 function truncate(a: Py[]): Py {
-  const s = softStr(a[0] as Py);
+  const given = a[0] as Py;
   const end = str(a[3] as Py);
   const length = indexOf(a[1] as Py);
   const leeway = a[4] === null ? 5 : indexOf(a[4] as Py);
   const endLength = textLength(end);
   if (length < endLength) throw new SaltError('ValueError', `expected length >= ${endLength}, got ${length}`);
   if (leeway < 0) throw new SaltError('ValueError', `expected leeway >= 0, got ${leeway}`);
+  if (!isStr(given)) {
+    if (sizeOf(given) <= length + leeway) return given;
+    return typeError(`'${typeName(given)}' object has no attribute 'rsplit'`);
+  }
+  const s = given;
   const list = chars(typeof s === 'string' ? s : s.text);
   if (list.length <= length + leeway) return s;
   const cut = list.slice(0, length - endLength).join('');
@@ -142,7 +147,16 @@ function truncate(a: Py[]): Py {
   return typeof s === 'string' ? kept + end : new Markup(kept + (a[3] instanceof Markup ? end : escapeText(end)));
 }
 function indent(a: Py[]): Py {
-  const s = softStr(a[0] as Py);
+  const s = a[0] as Py;
+  if (!isStr(s)) {
+    if (s instanceof Undefined) s.fail();
+    if (isList(s)) throw new SaltError('AttributeError', "'list' object has no attribute 'splitlines'");
+    return typeError(
+      Array.isArray(s)
+        ? 'can only concatenate tuple (not "str") to tuple'
+        : `unsupported operand type(s) for +=: '${typeName(s)}' and 'str'`,
+    );
+  }
   const width = a[1] as Py;
   const first = truth(a[2] as Py);
   const blank = truth(a[3] as Py);
@@ -172,7 +186,7 @@ function urlEncode([v]: Py[]): Py {
     if (v instanceof Undefined) v.fail();
     return percentEncode(v as Py, false);
   }
-  const pairs = v instanceof PyDict ? [...v] : [...iterate(v)].map((x) => [...iterate(x)] as [Py, Py]);
+  const pairs = v instanceof PyDict ? [...v] : [...iterate(v)].map((x) => unpack(x, 2) as [Py, Py]);
   return pairs.map(([k, x]) => `${percentEncode(k, true)}=${percentEncode(x, true)}`).join('&');
 }
 function xmlAttr([d, space]: Py[], e: Engine): Py {
@@ -255,8 +269,13 @@ export const JINJA_FILTERS: readonly FilterRow[] = [
   [
     'wordwrap',
     'do_wordwrap(environment, s, width=79, break_long_words=True, wrapstring=None, break_on_hyphens=True)',
-    ([s, width, long, wrap, hyphens]) =>
-      wordWrap(str(s as Py), indexOf(width as Py), truth(long as Py), optionalText(wrap) ?? '\n', truth(hyphens as Py)),
+    ([s, width, long, wrap, hyphens]) => {
+      if (s instanceof Undefined) s.fail();
+      const t = strOf(s as Py);
+      if (t === undefined)
+        throw new SaltError('AttributeError', `'${typeName(s as Py)}' object has no attribute 'splitlines'`);
+      return wordWrap(t, indexOf(width as Py), truth(long as Py), optionalText(wrap) ?? '\n', truth(hyphens as Py));
+    },
   ],
   ['wordcount', 'do_wordcount(s)', ([s]) => (str(softStr(s as Py)).match(/[\p{L}\p{N}_]+/gu) ?? []).length],
   ['urlencode', 'do_urlencode(value)', urlEncode],

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { SaltError } from '../../../bus/errors.ts';
 import { formatAddress, type IpAddress, inNetwork, parseAddress, parseNetwork } from '../../ip-address.ts';
-import { isInt, iterate, normInt, type Py, PyDict, PyIterator, repr, str, strOf, Undefined } from '../../values.ts';
+import { isInt, iterate, normInt, type Py, PyDict, PyIterator, repr, str, strOf } from '../../values.ts';
 import type { FilterRow } from './engine.ts';
 import { pyClass } from './filters-text.ts';
 import { checkSize } from './ops.ts';
@@ -138,7 +138,6 @@ function pick(v: Py, version: 4 | 6, options: Py): string | null {
 }
 const isList = (v: Py): boolean => Array.isArray(v) || v instanceof PyIterator;
 function filter(v: Py, version: 4 | 6, options: Py): Py {
-  if (v instanceof Undefined) v.fail();
   if (bytesAsText(v) !== undefined) return pick(v, version, options);
   if (isList(v)) return [...iterate(v)].map((x) => pick(x, version, options)).filter((x) => x !== null);
   return null;

@@ -11,6 +11,7 @@ import {
   Markup,
   type Py,
   PyDict,
+  PyFloat,
   PyIterator,
   pair,
   repr,
@@ -212,7 +213,8 @@ function last(v: Py): Py | undefined {
   const t = strOf(v);
   if (t !== undefined) return chars(t).at(-1);
   if (v instanceof Undefined) v.fail();
-  if (typeof v !== 'object' || v === null) return typeError(`'${typeName(v)}' object is not reversible`);
+  if (typeof v !== 'object' || v === null || v instanceof PyFloat)
+    return typeError(`'${typeName(v)}' object is not reversible`);
   return toList(v).at(-1);
 }
 
@@ -261,7 +263,11 @@ export const SEQUENCE_FILTERS: readonly FilterRow[] = [
     'random',
     'do_random(context, seq)',
     ([v], e) => {
+      length(v as Py);
       const list = toList(v as Py);
+      // The reference picks by position, which a dict takes as a key.
+      if (v instanceof PyDict && list.length && !v.has(0))
+        throw new SaltError('KeyError', String(randomInt(list.length)));
       return list.length
         ? (list[randomInt(list.length)] as Py)
         : e.undef('', undefined, 'No random item, sequence was empty.');

@@ -6,6 +6,7 @@ import { escapeRegex, type PyMatch, pyRegex } from '../../regex.ts';
 import { trim } from '../../text-layout.ts';
 import {
   chars,
+  isHashable,
   iterate,
   length,
   mkFloat,
@@ -13,10 +14,11 @@ import {
   order,
   type Py,
   PyDict,
-  PySet,
+  PyObject,
   PyTuple,
   parseFloatText,
   parseIntText,
+  qualifiedType,
   repr,
   str,
   strOf,
@@ -39,17 +41,16 @@ export function bytesOf(v: Py): Uint8Array {
   const t = strOf(v);
   if (t !== undefined) return Buffer.from(t, 'utf8');
   if (v instanceof Uint8Array) return v;
-  if (v instanceof Undefined) v.fail();
   return typeError(`expected str, bytes, or bytearray not ${pyClass(v)}`);
 }
 /** `<class 'list'>`. */
 export function pyClass(v: Py): string {
-  return `<class '${typeName(v)}'>`;
+  return `<class '${v instanceof PyObject ? qualifiedType(v) : typeName(v)}'>`;
 }
 function groups(m: PyMatch | null): Py {
   if (!m) return null;
   const all = m.groups();
-  return PyTuple.from_(all.length ? all.map((g) => g ?? null) : [m.text]);
+  return PyTuple.from_(all.length ? all.map((g) => g ?? null) : [m.group(0) ?? '']);
 }
 function digest(name: string): (a: Py[]) => Py {
   return ([v]) =>
@@ -124,8 +125,7 @@ function toBool([v]: Py[]): Py {
   if (t !== undefined) return ['yes', '1', 'true'].includes(t.toLowerCase());
   if (typeof v === 'number' && Number.isInteger(v)) return v > 0;
   if (typeof v === 'bigint') return v > 0n;
-  if (v instanceof PyDict || (v instanceof PySet && !v.frozen) || (Array.isArray(v) && !(v instanceof PyTuple)))
-    return length(v) > 0;
+  if (!isHashable(v as Py)) return length(v as Py) > 0;
   return false;
 }
 function exprMatch(line: Py, expr: Py): boolean {
@@ -184,6 +184,13 @@ function uuid5([v]: Py[]): Py {
 function singleQuoted(text: string): string {
   return `'${text.replaceAll("'", "''").replace(/\n+/g, (n) => `${n}\n`)}'`;
 }
+/** The first object in a value that YAML has no form for. */
+function unwritable(v: Py): Py | undefined {
+  if (v instanceof PyObject) return v;
+  if (Array.isArray(v)) return v.map((x) => unwritable(x as Py)).find((x) => x !== undefined);
+  if (v instanceof PyDict) return unwritable([...v.keys(), ...v.values()]);
+  return undefined;
+}
 function yamlEncode([v]: Py[]): Py {
   const t = strOf(v as Py);
   if (t !== undefined) return doubleQuoted(t, false);
@@ -195,12 +202,13 @@ function yamlEncode([v]: Py[]): Py {
     const r = repr(v as Py);
     return /^-?\d+e/.test(r) ? r.replace('e', '.0e') : r;
   }
-  if (v instanceof Undefined) v.fail();
+  const odd = unwritable(v as Py);
+  if (odd !== undefined) throw new SaltError('YAMLError', `('cannot represent an object', ${repr(odd)})`);
   return typeError(`yaml_encode() only works with YAML scalar data; failed for ${pyClass(v as Py)}`);
 }
 function shellQuote([v]: Py[]): Py {
+  if (!truth(v as Py)) return "''";
   const t = textOf(v as Py);
-  if (!t) return "''";
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(t) ? t : `'${t.replaceAll("'", `'"'"'`)}'`;
 }
 function extreme(op: '<' | '>', name: string): (a: Py[]) => Py {
@@ -275,6 +283,7 @@ export const SALT_TEXT_FILTERS: readonly FilterRow[] = [
         const name = truth(kind as Py) ? str(kind as Py) : 'md5';
         if (!getHashes().includes(name))
           throw new SaltError('AttributeError', `module 'hashlib' has no attribute ${repr(name)}`);
+        if (strOf(size as Py) !== undefined) typeError('can only concatenate str (not "int") to str');
         const most = numberOf(size as Py);
         if (most === undefined || most < 0) throw new SaltError('ValueError', 'empty range for randrange()');
         const n = most < 2 ** 47 ? randomInt(Math.floor(most) + 1) : Number(randomBytes(6).readUIntBE(0, 6));

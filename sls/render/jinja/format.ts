@@ -9,6 +9,7 @@ import {
   type Py,
   PyDict,
   PyFloat,
+  PyRange,
   PyTuple,
   repr,
   roundFloat,
@@ -176,7 +177,6 @@ const CONVERSION = /%(?:\(([^()]*)\))?([#0\- +]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?
 
 /** `text % values`. `convert` replaces `str()` for `%s` (escaping in markup). */
 export function percentFormat(text: string, values: Py, convert: (v: Py) => string = str): string {
-  if (values instanceof Undefined) values.fail();
   const tuple = values instanceof PyTuple ? (values as Py[]) : undefined;
   const mapping = values instanceof PyDict ? values : undefined;
   let used = 0;
@@ -220,9 +220,14 @@ export function percentFormat(text: string, values: Py, convert: (v: Py) => stri
     }
     return pad(body, want, '>');
   });
-  const leftOver = tuple ? used < tuple.length : !used && !usedMapping && !mapping && !Array.isArray(values);
+  const leftOver = tuple ? used < tuple.length : !used && !usedMapping && !mapping && !hasItems(values);
   if (leftOver) fail('TypeError', 'not all arguments converted during string formatting');
   return out;
+}
+
+/** Whether a value has `[]`, which excuses it from being used up. */
+function hasItems(v: Py): boolean {
+  return Array.isArray(v) || v instanceof Undefined || v instanceof PyRange || v instanceof Uint8Array;
 }
 
 function one(

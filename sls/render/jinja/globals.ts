@@ -5,7 +5,7 @@ import { hashable, iterate, Markup, type Py, PyDict, PyObject, PyRange, repr, st
 import { PyFunction } from './call.ts';
 import { escapeText } from './escape.ts';
 import { dictOf, indexOf, typeError } from './ops.ts';
-import { ContextFunction, Cycler, HostFunction, Joiner, Namespace } from './runtime.ts';
+import { ContextFunction, Cycler, Joiner, Namespace } from './runtime.ts';
 
 /** Longest range the sandbox allows. */
 export const MAX_RANGE = 100_000;
@@ -82,7 +82,7 @@ function lipsum(args: Py[]): Py {
 }
 
 const SHARED: readonly (readonly [string, Py])[] = [
-  ['range', new PyFunction('range(*args)', makeRange, 'range')],
+  ['range', new PyFunction('safe_range(*args)', makeRange)],
   ['dict', new PyFunction('dict(*args, **kwargs)', makeDict, 'dict', FROM_KEYS)],
   ['odict', new PyFunction('OrderedDict(*args, **kwargs)', makeDict, 'collections.OrderedDict', FROM_KEYS)],
   ['lipsum', new PyFunction('generate_lorem_ipsum(n=5, html=True, min=20, max=100)', lipsum)],
@@ -100,14 +100,14 @@ const SHARED: readonly (readonly [string, Py])[] = [
   ['joiner', new PyFunction("joiner(sep=', ')", ([sep]) => new Joiner(sep as Py), 'jinja2.utils.Joiner')],
   [
     'namespace',
-    new HostFunction(
-      'Namespace',
-      (args, kwargs) => {
+    new PyFunction(
+      'Namespace(*args, **kwargs)',
+      (a) => {
         const ns = new Namespace();
-        dictOf(makeDict([args, kwargs ?? new PyDict()]), ns.attributes);
+        dictOf(makeDict(a), ns.attributes);
         return ns;
       },
-      'type',
+      'jinja2.utils.Namespace',
     ),
   ],
   [
@@ -133,7 +133,7 @@ export function makeGlobals(): Map<string, Py> {
     'ifelse',
     new ContextFunction('ifelse', (c, args, kwargs) => {
       if (args.length % 2 === 0)
-        throw new SaltError('SaltInvocationError', 'The ifelse function must have an odd number of arguments!');
+        throw new SaltError('TemplateError', 'The ifelse function must have an odd number of arguments!');
       if (args.length === 1) return args[0] as Py;
       const salt = c.r('salt');
       const fn = salt instanceof PyObject ? salt.pyItem?.('match.ifelse') : undefined;

@@ -9,6 +9,7 @@ import {
   type Py,
   PyDict,
   PyFloat,
+  type PyRange,
   PySet,
   pair,
   repr,
@@ -131,6 +132,12 @@ export const LIST_METHODS: MethodTable = new Map<string, Method>([
 export const TUPLE_METHODS: MethodTable = new Map<string, Method>([
   ['index', method<Py[]>(1, 3, (l, a) => place(l, a, () => 'tuple.index(x): x not in tuple'))],
   ['count', method<Py[]>(1, 1, (l, a) => countOf(l, a[0] as Py))],
+]);
+
+/** Methods of range. */
+export const RANGE_METHODS: MethodTable = new Map<string, Method>([
+  ['index', method<PyRange>(1, 1, (r, a) => place(toList(r), [a[0] as Py], (v) => `${repr(v)} is not in range`))],
+  ['count', method<PyRange>(1, 1, (r, a) => (r.pyContains(a[0] as Py) ? 1 : 0))],
 ]);
 
 /** Methods of dict. */

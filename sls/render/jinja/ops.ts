@@ -1,6 +1,8 @@
 /** Python's operators on template values. Pure functions; sizes are limited so that no expression can exhaust the process. */
 import { SaltError } from '../../../bus/errors.ts';
 import {
+  DictView,
+  hashable,
   isFloat,
   isStr,
   iterate,
@@ -140,6 +142,11 @@ export function sub(a: Py, b: Py): Py {
       [...a].filter((x) => !b.has(x)),
       a.frozen,
     );
+  // A view takes any iterable on either side.
+  if ((a instanceof DictView && a.kind !== 'values') || (b instanceof DictView && b.kind !== 'values')) {
+    const less = new PySet([...iterate(b)].map(hashable));
+    return new PySet([...iterate(a)].filter((x) => !less.has(hashable(x))));
+  }
   return unsupported('-', a, b);
 }
 /** A sequence repeated; undefined when `seq` is none. */
@@ -151,9 +158,11 @@ function repeat(seq: Py, by: Py): Py | undefined {
   const n = num(by);
   if (!n || 'f' in n) {
     refuseUndefined(by);
+    if (seq instanceof Markup) return typeError(`'${typeName(by)}' object cannot be interpreted as an integer`);
     return typeError(`can't multiply sequence by non-int of type '${typeName(by)}'`);
   }
-  const times = Math.max(0, Number(n.i));
+  if (typeof n.i === 'bigint') throw new SaltError('OverflowError', "cannot fit 'int' into an index-sized integer");
+  const times = Math.max(0, n.i);
   if (text !== undefined) {
     checkSize(text.length * times);
     const out = text.repeat(times);

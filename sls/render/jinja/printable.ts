@@ -1,5 +1,7 @@
 /** How `{{ }}` prints data: as Python does, but text with line breaks inside a dict as a double-quoted YAML scalar. */
+import { SaltError } from '../../../bus/errors.ts';
 import { type Py, PyDict, PySet, PyTuple, repr, str } from '../../values.ts';
+import { GroupTuple } from './group-tuple.ts';
 
 const ESCAPES: Record<string, string> = {
   '\0': '\\0',
@@ -40,6 +42,9 @@ function scalar(v: string): string {
 function inside(v: Py): string {
   if (typeof v === 'object' && v !== null) {
     if (v instanceof PyDict) return dictText(v, inside);
+    if (v instanceof GroupTuple)
+      // The reference rebuilds what it prints and cannot build this kind from a list.
+      throw new SaltError('TypeError', "_GroupTuple.__new__() missing 1 required positional argument: 'list'");
     if (v instanceof PyTuple) return `(${v.map((x) => inside(x as Py)).join(', ')}${v.length === 1 ? ',' : ''})`;
     if (Array.isArray(v)) return `[${v.map((x) => inside(x as Py)).join(', ')}]`;
   }

@@ -77,6 +77,7 @@ export class Loop extends PyObject {
     private readonly source: Py,
     private readonly again: ((items: Py, depth: number) => string) | null,
     private readonly depth0: number,
+    private readonly strict: boolean,
   ) {
     super();
     if (Array.isArray(source)) this.list = source as Py[];
@@ -160,10 +161,12 @@ export class Loop extends PyObject {
       case 'depth0':
         return this.depth0;
       case 'previtem':
-        return this.i === 0 ? new Undefined('previtem', undefined, true, 'there is no previous item') : this.before;
+        return this.i === 0
+          ? new Undefined('previtem', undefined, this.strict, 'there is no previous item')
+          : this.before;
       case 'nextitem': {
         const next = this.following();
-        return next === undefined ? new Undefined('nextitem', undefined, true, 'there is no next item') : next;
+        return next === undefined ? new Undefined('nextitem', undefined, this.strict, 'there is no next item') : next;
       }
       case 'cycle':
         return new HostFunction('cycle', (args) =>
@@ -332,7 +335,7 @@ export class Namespace extends PyObject {
 export class TemplateModule extends PyObject {
   constructor(
     readonly name: string | null,
-    readonly text: string,
+    readonly body: string,
     private readonly context: Context,
     private readonly mark: boolean,
   ) {
@@ -348,11 +351,11 @@ export class TemplateModule extends PyObject {
     return `<TemplateModule ${this.name === null ? 'memory:0x7f0000000000' : strRepr(this.name)}>`;
   }
   override pyStr(): string {
-    return this.text;
+    return this.body;
   }
   /** What autoescape prints. */
   markup(): Py {
-    return this.mark ? new Markup(this.text) : this.text;
+    return this.mark ? new Markup(this.body) : this.body;
   }
   override pyAttr(name: string): Py | undefined {
     if (name[0] === '_') return undefined;

@@ -12,7 +12,6 @@ import {
   numberOf,
   type Py,
   PyDict,
-  PyObject,
   str,
   strOf,
   truth,
@@ -24,32 +23,21 @@ import { escapeText } from './escape.ts';
 import { typeError } from './ops.ts';
 import { TemplateModule } from './runtime.ts';
 
-const source = (v: Py): Py => (v instanceof TemplateModule ? v.text : v);
+const source = (v: Py): Py => (v instanceof TemplateModule ? v.body : v);
 function runtime(message: string): never {
   throw new SaltError('TemplateRuntimeError', message);
 }
 
 /** A value as YAML text the way the `yaml` filter writes it. */
 export function yamlText(v: Py, flow: boolean): string {
-  const text = trim(dumpYaml(plainText(v), { flowStyle: flow }));
+  const text = trim(dumpYaml(v, { flowStyle: flow }));
   return text.endsWith('\n...') ? text.slice(0, -4) : text;
-}
-/** Markup is text to the writers. */
-function plainText(v: Py): Py {
-  if (v instanceof Markup) return v.text;
-  if (Array.isArray(v) && v.some((x) => typeof x === 'object')) return v.map((x) => plainText(x as Py));
-  if (v instanceof PyDict) {
-    const d = new PyDict();
-    for (const [k, x] of v) d.set(plainText(k), plainText(x));
-    return d;
-  }
-  if (v instanceof PyObject) throw new SaltError('YAMLError', `cannot represent an object: ${str(v)}`);
-  return v;
 }
 function loadYamlValue([value]: Py[]): Py {
   const v = source(value as Py);
-  const t = strOf(v) ?? (v instanceof Uint8Array ? Buffer.from(v).toString('utf8') : undefined);
-  if (t === undefined) return runtime(`Unable to load yaml from ${str(v)}`);
+  const t = typeof v === 'string' ? v : v instanceof Uint8Array ? Buffer.from(v).toString('utf8') : undefined;
+  // Markup is no text to the reference's loader, and NULL to its dumper.
+  if (t === undefined) return typeError('a string or stream input is required');
   try {
     return loadYaml(t);
   } catch (e) {
@@ -129,7 +117,7 @@ function xmlLines(e: Element, depth: number): string {
 }
 function formatXml([v]: Py[]): Py {
   const root = xmlTree(xmlItems(v as Py), null);
-  if (!root) return typeError("'NoneType' object is not iterable");
+  if (!root) throw new SaltError('AttributeError', "'NoneType' object has no attribute 'iter'");
   return new Markup(`<?xml version="1.0" ?>\n${xmlLines(root, 0)}`);
 }
 

@@ -19,6 +19,7 @@ import {
   str,
   strOf,
   truth,
+  typeName,
   Undefined,
 } from '../../values.ts';
 import type { TestRow } from './engine.ts';
@@ -70,7 +71,7 @@ export const TESTS: readonly TestRow[] = [
     'sequence',
     'test_sequence(value)',
     ([v]) => {
-      if (v instanceof Undefined) return v.strict ? v.fail() : true;
+      if (v instanceof Undefined) return !v.strict;
       return (
         isStr(v as Py) || Array.isArray(v) || v instanceof PyDict || v instanceof PyRange || v instanceof Uint8Array
       );
@@ -117,8 +118,7 @@ export function regexOf(pattern: Py, ignoreCase: Py, multiline: Py): ReturnType<
 export function textOf(v: Py): string {
   const t = strOf(v);
   if (t === undefined) {
-    if (v instanceof Undefined) v.fail();
-    throw new SaltError('TypeError', 'expected string or bytes-like object');
+    throw new SaltError('TypeError', `expected string or bytes-like object, got '${typeName(v)}'`);
   }
   return t;
 }
