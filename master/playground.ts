@@ -87,15 +87,22 @@ ${common}/salt-minion.pid
   return { config, sockDir, publish, ret };
 }
 
-function daemon(bin: string, name: string, config: string, log: string): ChildProcess {
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+  'salt-master': ['master/cli/salt-master.js'],
+  'salt-minion': ['--max-semi-space-size=1', 'minion/cli/salt-minion.js'],
+};
+
+function daemon(dist: string, name: string, config: string, log: string): ChildProcess {
   const fd = openSync(log, 'a', 0o640);
-  return spawn(join(bin, name), ['-c', config], { stdio: ['ignore', fd, fd], detached: true });
+  const [...flags] = PROGRAMS[name] as string[];
+  const script = join(dist, flags.pop() as string);
+  return spawn(process.execPath, [...flags, script, '-c', config], { stdio: ['ignore', fd, fd], detached: true });
 }
 
-/** Starts a master and a minion on free loopback ports with everything under one folder. `bin` holds the launchers. */
-export async function startPlayground(dir: string, bin: string): Promise<Playground> {
+/** Starts a master and a minion on free loopback ports with everything under one folder. `dist` is where the programs were built. */
+export async function startPlayground(dir: string, dist: string): Promise<Playground> {
   const { config, sockDir, publish, ret } = await layOut(dir);
-  const children = ['salt-master', 'salt-minion'].map((n) => daemon(bin, n, config, join(dir, 'log', `${n}.out`)));
+  const children = ['salt-master', 'salt-minion'].map((n) => daemon(dist, n, config, join(dir, 'log', `${n}.out`)));
   const names = ['salt-master', 'salt-minion'];
   let stopping = false;
   const ended = children.map(

@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { SaltEvent } from '../../bus/program.ts';
 import { startPlayground } from '../playground.ts';
 
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   const dir = resolve(dirArg ?? 'var');
   const bin = resolve(__brine_dist, '..', 'bin');
   const began = performance.now();
-  const place = await startPlayground(dir, bin);
+  const place = await startPlayground(dir, __brine_dist);
   let events: SaltEvent | undefined;
   let over = false;
   const stop = async (): Promise<void> => {
@@ -35,29 +35,38 @@ async function main(): Promise<void> {
   process.stdout.on('error', () => void stop());
 
   events = new SaltEvent('master', place.sockDir);
-  const c = `-c ${place.config}`;
+  const near = (path: string): string => {
+    const rel = relative(process.cwd(), path);
+    return rel.startsWith('..') ? path : rel;
+  };
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
+  const command = (program: string, rest: string): string =>
+    `  ${near(join(bin, program))} -c ${near(place.config)} ${rest}`;
+  const colour = process.stdout.isTTY === true;
   let shown = false;
   for await (const e of events.iterEvents({ full: true, follow: true })) {
-    const data = e.data as Record<string, unknown>;
-    say(`${e.tag}\t${JSON.stringify(data, (_k, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`);
-    if (!shown && e.tag === 'salt/minion/demo/start') {
-      shown = true;
-      say(`
+    const tag = colour ? `\u001b[0;36m${e.tag}\u001b[0;0m` : e.tag;
+    say(`${tag}\t${JSON.stringify(e.data, (_k, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`);
+    if (shown || e.tag !== 'salt/minion/demo/start') continue;
+    shown = true;
+    say(`
 Master and minion are up after ${((performance.now() - began) / 1000).toFixed(1)} s. In another terminal, try:
 
-  ${join(bin, 'salt')} ${c} '*' test.ping                                  run a function on every minion
-  ${join(bin, 'salt')} ${c} demo grains.item os kernel                     ask for facts
-  ${join(bin, 'salt-call')} ${c} event.send demo/web1/hello who=reader           fire an event: the rule in
-      ${join(dir, 'srv/reactor/hello.sls')} answers it with a job
-  ${join(bin, 'salt-run')} ${c} event.send demo/db1/hello '{"who": "operator"}'   the same from the master
-  ${join(bin, 'salt-run')} ${c} jobs.list_jobs                             what ran
-  ${join(bin, 'eventlisten')} ${c} --since 1h                               what happened, from the durable log
-  ${join(bin, 'salt-key')} ${c} -L                                         who is trusted
+  # run a function on every minion, ask one for facts
+${command('salt', "'*' test.ping")}
+${command('salt', 'demo grains.item os kernel')}
+
+  # fire an event: the rule in ${near(join(dir, 'srv/reactor/hello.sls'))} answers it with a job
+${command('salt-call', 'event.send demo/web1/hello who=reader')}
+${command('salt-run', 'event.send demo/db1/hello \'{"who": "operator"}\'')}
+
+  # what happened, from the durable log; what ran; who is trusted
+${command('eventlisten', '--since 1h')}
+${command('salt-run', 'jobs.list_jobs')}
+${command('salt-key', '-L')}
 
 Events from here on (Ctrl-C stops everything):
 `);
-    }
   }
 }
 
