@@ -1,8 +1,9 @@
 // Runs tests: all of them, or the files named. Builds first. Options: --alone (do not build the product's entries), --lenient.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { referenceHome } from './prepare-tests.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
@@ -36,8 +37,15 @@ const files = named.length
 const built = files.map((f) => join(out, f.replace(/\.ts$/, '.js')));
 // Tests with daemons share the machine's cores: files run two at a time.
 process.exit(
-  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-timeout=1200000', ...built], {
-    NODE_EXTRA_CA_CERTS: '',
-    BRINE_BUILD: out,
-  }),
+  run(
+    process.execPath,
+    ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-timeout=1200000', ...built],
+    {
+      NODE_EXTRA_CA_CERTS: '',
+      ...(process.env.BRINE_SALT_REF || !existsSync(join(referenceHome, 'COMPLETE'))
+        ? {}
+        : { BRINE_SALT_REF: join(referenceHome, 'bin') }),
+      BRINE_BUILD: out,
+    },
+  ),
 );

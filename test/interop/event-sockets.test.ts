@@ -11,13 +11,13 @@ import { MemoryEventStore } from '../../bus/store/memory.ts';
 import { masterEventSockets, minionEventSockets, serveEventSockets } from '../../bus/transport/ipc.ts';
 
 const ref = process.env['BRINE_SALT_REF'];
-const skip = ref ? false : 'the reference is not installed: set BRINE_SALT_REF to its folder (bin/python and so on)';
+const skip = ref ? false : 'the reference is not installed: set BRINE_SALT_REF to the folder of its programs';
 const root = mkdtempSync(join(tmpdir(), 'brine-interop-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 /** Runs a script with the reference's own interpreter; its stdout lines come to `line`. */
 function python(script: string, line: (text: string) => void): Promise<number> {
-  const child = spawn(join(ref as string, 'bin', 'python'), ['-c', script], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(join(ref as string, 'python'), ['-c', script], { stdio: ['ignore', 'pipe', 'pipe'] });
   let rest = '';
   let errors = '';
   child.stdout.on('data', (c: Buffer) => {
@@ -29,7 +29,9 @@ function python(script: string, line: (text: string) => void): Promise<number> {
     errors += c.toString();
   });
   return new Promise((resolve, reject) =>
-    child.on('close', (code) => (code === 0 ? resolve(0) : reject(new Error(`the script ended with ${code}: ${errors}`)))),
+    child.on('close', (code) =>
+      code === 0 ? resolve(0) : reject(new Error(`the script ended with ${code}: ${errors}`)),
+    ),
   );
 }
 
@@ -48,7 +50,9 @@ with salt.utils.event.get_event(${open}, sock_dir=${JSON.stringify(root)}, opts=
 `;
 
 for (const node of ['master', 'minion'] as const) {
-  test(`a Python program with the reference's event class listens and fires on our ${node}'s sockets`, { skip }, async () => {
+  test(`a Python program with the reference's event class listens and fires on our ${node}'s sockets`, {
+    skip,
+  }, async () => {
     const bus = openBus({ store: new MemoryEventStore(), log: quietLog });
     const sockets = await serveEventSockets({
       bus,
