@@ -34,6 +34,8 @@ export interface JobsParts {
   facts(): MinionFacts;
   /** Runs a quick function in this process; undefined when the function is not quick. */
   inline(load: WireMap): Promise<WireMap> | undefined;
+  /** Told when a job begins to run. */
+  began(job: RunningJob): void;
   /** Answers what a job asks: `master`, `fire` or `daemon`. Rejections go to the job. */
   answer(what: string, load: WireMap, job: RunningJob): Promise<Wire>;
   /** Takes a job's return; resolves when it is safe (on disk or delivered). */
@@ -177,10 +179,13 @@ export class Jobs {
       if (e instanceof SaltError) return undefined;
       throw e;
     }
-    return this.parts.inline(load)?.then((ret) => this.parts.returned(ret, job));
+    const done = this.parts.inline(load);
+    if (done) this.parts.began(job);
+    return done?.then((ret) => this.parts.returned(ret, job));
   }
 
   private begin(job: RunningJob): void {
+    this.parts.began(job);
     const child = this.claim();
     child.job = job;
     const { load } = job;

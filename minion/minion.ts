@@ -111,6 +111,7 @@ export class Minion {
       seen,
       facts: () => this.facts,
       inline: (load) => inline.run(load),
+      began: (job) => this.began(job),
       answer: (what, load, job) => this.answer(what, load, job),
       returned: (ret, job) => this.returned(ret, job),
     });
@@ -368,6 +369,16 @@ export class Minion {
       log.error(`The target of job ${String(load['jid'])} cannot be matched: ${messageOf(e)}`);
       return undefined;
     }
+  }
+
+  /** The event of a job's begin, where its publisher asked for it (`start_event`). */
+  private began({ load, from: name }: RunningJob): void {
+    if (load['start_event'] !== true) return;
+    const c = this.connections.find((x) => x.name === name);
+    const data: WireMap = { id: this.id };
+    for (const key of ['jid', 'fun', 'tgt', 'tgt_type', 'user']) data[key] = load[key] ?? null;
+    for (const key of ['master_id', 'metadata']) if (load[key]) data[key] = load[key] as Wire;
+    if (c) void this.talk(c).fire({ data, tag: tags.jobStart(String(load['jid']), this.id), pretag: null });
   }
 
   private async returned(ret: WireMap, job: RunningJob): Promise<void> {
