@@ -11,7 +11,8 @@ import {
   watch,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { rename, unlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { SaltError } from '../bus/errors.ts';
 import type { Opts } from '../bus/opts.ts';
 import { cleanPem, fingerOfText } from '../bus/wire/keys.ts';
@@ -51,8 +52,11 @@ export type KeyChange = (id: string, state: KeyState) => void;
 export class PkiKeys implements KeyStore {
   /** Accepted keys that were asked for, with what tells their file from a later one. */
   private readonly accepted = new Map<string, { pem: string; mark: string }>();
+  /** Keys on their way to the disk: they count from the moment they were put. */
+  private readonly coming = new Map<string, { state: KeyState; pem: string }>();
   private acceptedNames: readonly string[] | undefined;
   private watchers: FSWatcher[] = [];
+  private drafts = 0;
 
   constructor(
     readonly dir: string,
@@ -116,6 +120,8 @@ export class PkiKeys implements KeyStore {
 
   /** The id's live key and its state; rejected counts before pending, pending before accepted. */
   current(id: string): { state: KeyState; pem: string } | undefined {
+    const coming = this.coming.get(id);
+    if (coming) return coming;
     const known = this.accepted.get(id);
     if (known) return { state: 'minions', pem: known.pem };
     for (const state of LIVE_STATES) {
@@ -144,10 +150,46 @@ export class PkiKeys implements KeyStore {
 
   /** Stores a key in a live state and removes the id from the two others. */
   put(id: string, state: (typeof LIVE_STATES)[number], pem: string): void {
+    this.coming.delete(id);
     if (state !== 'minions') this.accepted.delete(id);
     this.write(id, state, pem);
     this.acceptedNames = undefined;
     for (const other of LIVE_STATES) if (other !== state) remove(this.path(id, other));
+  }
+
+  /**
+   * As {@link PkiKeys.put}, without holding the thread: creating files waits for the disk's journal. The key counts at once for {@link PkiKeys.current};
+   * settles when its file is there.
+   */
+  async putSoon(id: string, state: (typeof LIVE_STATES)[number], pem: string): Promise<void> {
+    const path = this.path(id, state);
+    const entry = { state, pem };
+    this.coming.set(id, entry);
+    if (state !== 'minions') this.accepted.delete(id);
+    try {
+      await this.writeSoon(path, pem, () => this.coming.get(id) === entry);
+      if (this.coming.get(id) !== entry) return;
+      await Promise.all(LIVE_STATES.filter((s) => s !== state).map((s) => unlinkSoon(this.path(id, s))));
+    } finally {
+      if (this.coming.get(id) === entry) this.coming.delete(id);
+      if (state === 'minions') this.acceptedNames = undefined;
+    }
+    const stats = state === 'minions' && this.watchers.length ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+    if (stats) this.accepted.set(id, { pem, mark: markOf(stats) });
+  }
+
+  private async writeSoon(path: string, pem: string, wanted: () => boolean): Promise<void> {
+    const draft = join(dirname(path), `.${process.pid}.${++this.drafts}.draft`);
+    await writeFile(draft, pem, { mode: this.options.permissive ? 0o640 : 0o600 });
+    if (wanted()) await rename(draft, path);
+    else await unlinkSoon(draft);
+  }
+
+  /** As {@link PkiKeys.deny}, without holding the thread. */
+  async denySoon(id: string, pem: string): Promise<void> {
+    const known = this.get(id, 'minions_denied');
+    if (known === undefined || cleanPem(known) !== cleanPem(pem))
+      await this.writeSoon(this.path(id, 'minions_denied'), pem, () => true);
   }
 
   /** Keeps a foreign key that was offered under a known id; false when that very key is kept already. */
@@ -179,9 +221,9 @@ export class PkiKeys implements KeyStore {
   }
 
   delete(id: string): boolean {
+    let gone = this.coming.delete(id);
     this.accepted.delete(id);
     this.acceptedNames = undefined;
-    let gone = false;
     for (const state of STATES) if (remove(this.path(id, state))) gone = true;
     return gone;
   }
@@ -205,6 +247,7 @@ export class PkiKeys implements KeyStore {
 
   /** A file of the folder is not as it was; our own writes are told by their mark and change nothing. */
   private noticed(id: string, state: KeyState, changed: KeyChange): void {
+    if (this.coming.has(id)) return;
     if (state === 'minions') {
       const known = this.accepted.get(id);
       const stats = lstatSync(join(this.dir, state, id), { throwIfNoEntry: false });
@@ -228,6 +271,15 @@ export class PkiKeys implements KeyStore {
 }
 
 const markOf = (s: Stats): string => `${s.ino}.${s.size}.${s.mtimeMs}`;
+
+async function unlinkSoon(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  try {
+    await unlink(path);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
+  }
+}
 
 /** Removes a file; false when there was none. */
 function remove(path: string): boolean {

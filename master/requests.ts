@@ -32,7 +32,7 @@ export interface RequestParts {
   /** Handlers by wire command; what is not in the map does not exist for a peer. */
   minion: ReadonlyMap<string, MinionHandler>;
   clear: ReadonlyMap<string, ClearHandler>;
-  signIn: (envelope: ClearEnvelope) => Uint8Array;
+  signIn: (envelope: ClearEnvelope) => Promise<Uint8Array>;
   pillar: (load: WireMap) => Promise<Wire | undefined>;
   /** Makes the signed pillar answer; absent keys throw. */
   minimumVersion: number;
@@ -122,9 +122,9 @@ export class Requests {
     if (cmd === CLEAR_COMMAND.signIn) {
       if (envelope.version < 3 && typeof envelope.load['id'] === 'string')
         this.tellOld(envelope.load['id'], envelope.version);
-      this.later(() => {
+      this.later(async () => {
         const started = performance.now();
-        request.reply(this.p.signIn(envelope));
+        request.reply(await this.p.signIn(envelope));
         this.measure(cmd, started);
       }, request);
       return;
@@ -213,15 +213,14 @@ export class Requests {
   }
 
   /** Work with RSA in it: in order, a few milliseconds at a time. */
-  private later(work: () => void, request: Request): void {
+  private later(work: () => void | Promise<void>, request: Request): void {
     this.costly.push(() => {
-      try {
-        work();
-      } catch (e) {
+      const attempt = async (): Promise<void> => work();
+      attempt().catch((e) => {
         this.stats.failed++;
         this.p.log.error(`A request could not be answered: ${messageOf(e)}`);
         request.reply(this.badLoad);
-      }
+      });
     });
     if (this.slicing) return;
     this.slicing = true;

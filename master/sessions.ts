@@ -49,7 +49,7 @@ export class Sessions implements MinionKeys {
       if (e instanceof SaltError) return undefined; // a damaged key file accepts nobody
       throw e;
     }
-    const made: Entry = { key, pem: key.pem, made: 0 };
+    const made: Entry = { key, pem: cleanPem(pem.pem), made: 0 };
     this.entries.set(id, made);
     return made;
   }
@@ -81,20 +81,21 @@ export class Sessions implements MinionKeys {
     return Crypticle.isKey(key) && kept?.['of'] === markOf(pem) ? { key, made: Number(kept?.['made']) } : undefined;
   }
 
-  /** The key string for an accepted minion that signs in: the kept one while it is young enough, else a new one. */
-  issue(id: string, key: PublicKey): string {
+  /** The key string for an accepted minion that signs in with this key (and its text as offered): the kept one while it is young enough, else a new one. */
+  issue(id: string, key: PublicKey, offered: string): string {
     const known = this.entries.get(id);
     const same = known !== undefined && (known.key === key || known.key.equals(key));
     if (same && known.box && this.fresh(known.made)) return known.box.key;
     const held = same ? known.key : key;
-    const kept = this.read(id, held.pem);
+    const pem = same ? known.pem : cleanPem(offered);
+    const kept = this.read(id, pem);
     if (kept && this.fresh(kept.made)) {
-      this.entries.set(id, { key: held, pem: held.pem, box: new Crypticle(kept.key), made: kept.made });
+      this.entries.set(id, { key: held, pem, box: new Crypticle(kept.key), made: kept.made });
       return kept.key;
     }
     const text = Crypticle.generate();
     const made = this.now();
-    this.entries.set(id, { key: held, pem: held.pem, box: new Crypticle(text), made });
+    this.entries.set(id, { key: held, pem, box: new Crypticle(text), made });
     this.store
       .put(
         TABLE,
@@ -102,7 +103,7 @@ export class Sessions implements MinionKeys {
         new PyDict<Wire>([
           ['key', text],
           ['made', mkFloat(made)],
-          ['of', markOf(held.pem)],
+          ['of', markOf(pem)],
         ]),
       )
       .catch((e) => this.lost(id, e));
@@ -120,7 +121,7 @@ export class Sessions implements MinionKeys {
     const known = this.entries.get(id);
     const current = this.keys.current(id);
     const accepted = current?.state === 'minions';
-    if (accepted && known && cleanPem(current.pem) === cleanPem(known.pem)) return true;
+    if (accepted && known && cleanPem(current.pem) === known.pem) return true;
     if (known || !accepted) this.revoke(id);
     return known !== undefined;
   }

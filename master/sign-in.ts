@@ -13,7 +13,7 @@ import type { Sessions } from './sessions.ts';
 
 /** What a sign-in is told by as `act` of `salt/auth`. */
 type Act = 'pend' | 'accept' | 'reject' | 'denied' | 'full' | 'error';
-type Decision = { act: Act; verdict: SignInVerdict['kind'] };
+type Decision = { act: Act; verdict: SignInVerdict['kind']; stored?: Promise<void> };
 
 /** Parts of the master that a sign-in needs. */
 export interface SignInParts {
@@ -36,8 +36,8 @@ export class SignIn {
 
   constructor(private readonly p: SignInParts) {}
 
-  /** Answers an `_auth` request. Never throws for what a peer sent. */
-  take(envelope: ClearEnvelope): Uint8Array {
+  /** Answers an `_auth` request, after a new key is on disk and told. Never throws for what a peer sent. */
+  async take(envelope: ClearEnvelope): Promise<Uint8Array> {
     const { session, log } = this.p;
     if (!session.acceptsVersion(envelope.version)) return encodeNetwork(REFUSAL.badLoad);
     const ask = readSignIn(envelope.load);
@@ -60,12 +60,13 @@ export class SignIn {
       return reply({ kind: 'rejected' });
     }
     const decision = this.decide(ask, pub, key);
+    await decision.stored;
     this.tell(decision, ask, pub);
     if (decision.verdict !== 'accepted') return reply({ kind: decision.verdict });
     return reply({
       kind: 'accepted',
       minionKey: key,
-      session: this.p.sessions.issue(ask.id, key),
+      session: this.p.sessions.issue(ask.id, key, pub),
       publishPort: this.p.publishPort(),
     });
   }
@@ -90,31 +91,29 @@ export class SignIn {
     }
     if (stored?.state === 'minions') return same ? { act: 'accept', verdict: 'accepted' } : this.deny(id, pub);
     if (autosign.rejects(id)) {
-      keys.put(id, 'minions_rejected', stored?.pem ?? pub);
       log.info(`Public key of ${id} rejected via autoreject_file`);
-      return { act: 'reject', verdict: 'rejected' };
+      const done = keys.putSoon(id, 'minions_rejected', stored?.pem ?? pub);
+      return { act: 'reject', verdict: 'rejected', stored: done };
     }
     if (stored && !same) return this.deny(id, pub);
     if (autosign.accepts(id, ask.autosignGrains)) return this.accept(id, pub, false);
-    if (!stored) {
-      keys.put(id, 'minions_pre', pub);
-      log.info(`New public key for ${id} placed in pending`);
-    }
-    return { act: 'pend', verdict: 'pending' };
+    if (stored) return { act: 'pend', verdict: 'pending' };
+    log.info(`New public key for ${id} placed in pending`);
+    return { act: 'pend', verdict: 'pending', stored: keys.putSoon(id, 'minions_pre', pub) };
   }
 
   private accept(id: string, pub: string, stored: boolean): Decision {
-    if (!stored) this.p.keys.put(id, 'minions', pub);
     this.p.log.info(`Authentication accepted from ${id}`);
-    return { act: 'accept', verdict: 'accepted' };
+    const done = stored ? undefined : this.p.keys.putSoon(id, 'minions', pub);
+    return { act: 'accept', verdict: 'accepted', ...(done ? { stored: done } : {}) };
   }
 
   private deny(id: string, pub: string): Decision {
-    this.p.keys.deny(id, pub);
+    const stored = this.p.keys.denySoon(id, pub);
     this.p.log.error(
       `Authentication attempt from ${id} failed, the public keys did not match. This may be an attempt to compromise the Salt cluster.`,
     );
-    return { act: 'denied', verdict: 'rejected' };
+    return { act: 'denied', verdict: 'rejected', stored };
   }
 
   private tell(decision: Decision, ask: SignInLoad, pub: string): void {

@@ -98,30 +98,58 @@ function checkRsa(key: KeyObject): number {
 const toBig = (b: Uint8Array): bigint => BigInt(`0x${Buffer.from(b).toString('hex')}`);
 const fromBig = (n: bigint, size: number): Buffer => Buffer.from(n.toString(16).padStart(size * 2, '0'), 'hex');
 
+/** The algorithm part of an RSA key's SubjectPublicKeyInfo. */
+const RSA_ALGORITHM = Buffer.from('300d06092a864886f70d0101010500', 'hex');
+
+/**
+ * The PKCS#1 part of a SubjectPublicKeyInfo PEM in its usual spelling; undefined for any other text, which OpenSSL then reads itself. Its reader
+ * takes 170 microseconds for the whole, 10 for the part.
+ */
+function bareRsa(pem: string): Buffer | undefined {
+  const body = /^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PUBLIC KEY-----$/.exec(pem)?.[1];
+  if (!body) return undefined;
+  const der = Buffer.from(body, 'base64');
+  const usual =
+    der.length > 24 &&
+    der.readUInt16BE(0) === 0x3082 &&
+    der.readUInt16BE(2) + 4 === der.length &&
+    RSA_ALGORITHM.equals(der.subarray(4, 19)) &&
+    der.readUInt16BE(19) === 0x0382 &&
+    der.readUInt16BE(21) + 23 === der.length &&
+    der[23] === 0;
+  return usual ? der.subarray(24) : undefined;
+}
+
 /** An RSA public key. */
 export class PublicKey {
-  /** Clean PEM, SubjectPublicKeyInfo. */
-  readonly pem: string;
   /** Bytes of the modulus, of a signature and of an encrypted value. */
   readonly size: number;
   private known: bigint | undefined;
+  private text: string | undefined;
 
   constructor(private readonly key: KeyObject) {
     this.size = Math.ceil(checkRsa(key) / 8);
-    this.pem = cleanPem(key.export({ type: 'spki', format: 'pem' }) as string);
   }
 
   /** Parses a PEM (SubjectPublicKeyInfo or PKCS#1) of any line ends. SaltError InvalidKeyError for anything else, a private key included. */
   static fromPem(pem: string): PublicKey {
     if (pem.length > MAX_PEM_CHARS || !/^\s*-----BEGIN (RSA )?PUBLIC KEY-----/.test(pem))
       throw new SaltError('InvalidKeyError', 'Invalid public key');
+    const clean = cleanPem(pem);
     let key: KeyObject;
     try {
-      key = createPublicKey(cleanPem(pem));
+      const bare = bareRsa(clean);
+      key = bare ? createPublicKey({ key: bare, format: 'der', type: 'pkcs1' }) : createPublicKey(clean);
     } catch (e) {
       throw new SaltError('InvalidKeyError', 'Invalid public key', {}, { cause: e });
     }
     return new PublicKey(key);
+  }
+
+  /** Clean PEM, SubjectPublicKeyInfo; written on first use, as a sign-in seldom needs it. */
+  get pem(): string {
+    this.text ??= cleanPem(this.key.export({ type: 'spki', format: 'pem' }) as string);
+    return this.text;
   }
 
   /** The modulus; worked out on first use, as tokens alone need it. */
