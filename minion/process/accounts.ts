@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** A line of the passwd database. */
 export interface Account {
@@ -68,9 +69,18 @@ function getent(database: string, key?: string): string[][] {
 
 const known = <T>(v: T | undefined): v is T => v !== undefined;
 
-/** Every account (Python's `pwd.getpwall`), those of name services included where the machine uses any. */
-export function allAccounts(): Account[] {
-  return (otherSources('passwd') ? getent('passwd') : lines('/etc/passwd')).map(account).filter(known);
+/**
+ * Every account (Python's `pwd.getpwall`), those of name services included where the machine uses any.
+ * @param root another root folder, whose files alone count.
+ */
+export function allAccounts(root?: string): Account[] {
+  const rows =
+    root !== undefined
+      ? lines(join(root, 'etc/passwd'))
+      : otherSources('passwd')
+        ? getent('passwd')
+        : lines('/etc/passwd');
+  return rows.map(account).filter(known);
 }
 
 /** The account of a name or uid, undefined when there is none. */
@@ -83,9 +93,11 @@ export function accountOf(key: string | number): Account | undefined {
   return getent('passwd', String(key)).map(account).find(known);
 }
 
-/** Every group (Python's `grp.getgrall`). */
-export function allGroups(): Group[] {
-  return (otherSources('group') ? getent('group') : lines('/etc/group')).map(group).filter(known);
+/** Every group (Python's `grp.getgrall`), of another root folder where one is named. */
+export function allGroups(root?: string): Group[] {
+  const rows =
+    root !== undefined ? lines(join(root, 'etc/group')) : otherSources('group') ? getent('group') : lines('/etc/group');
+  return rows.map(group).filter(known);
 }
 
 /** The group of a name or gid, undefined when there is none. */
