@@ -7,7 +7,7 @@ import { parseJson } from '../json.ts';
 import { isStr, type Py, PyDict, str, strOf, truth } from '../values.ts';
 import type { Renderer } from './contract.ts';
 import { type EnvironmentOptions, SaltEnvironment } from './jinja/environment.ts';
-import { renderError } from './jinja/errors.ts';
+import { passed, renderError } from './jinja/errors.ts';
 import type { LexerOptions } from './jinja/lexer.ts';
 import { type FindTemplate, SaltLoader } from './jinja/loader.ts';
 
@@ -26,8 +26,10 @@ export interface JinjaOptions {
   log?: Log;
   /** Seconds a render may take; 60 by default, 0 for no limit. */
   timeLimit?: number;
-  /** Characters of output a render may make. */
+  /** Characters of output a render may make; 64 Mi by default. */
   outputLimit?: number;
+  /** MiB by which a render may grow the heap; 1024 by default. */
+  memoryLimit?: number;
 }
 
 const LEXER_NAMES: ReadonlyMap<string, keyof LexerOptions> = new Map([
@@ -97,6 +99,7 @@ export function renderJinja(source: string, context: ReadonlyMap<Py, Py>, option
     strict: !truth(opt('allow_undefined') ?? false),
     log,
     ...(options.timeLimit === undefined ? {} : { timeLimit: options.timeLimit }),
+    ...(options.memoryLimit === undefined ? {} : { memoryLimit: options.memoryLimit }),
     ...(options.outputLimit === undefined ? {} : { outputLimit: options.outputLimit }),
     ...(options.opts ? { opts: options.opts } : {}),
   };
@@ -122,9 +125,9 @@ export function renderJinja(source: string, context: ReadonlyMap<Py, Py>, option
   try {
     return env.renderString(text, variables) + newline;
   } catch (e) {
-    if (!(e instanceof SaltError)) throw e;
-    if (e.details['crash']) throw e;
-    throw renderError(e, text, { path: options.path ?? '<template>', sls, read: (path) => sources.get(path) });
+    const error = passed(e, null);
+    if (error.details['crash']) throw error;
+    throw renderError(error, text, { path: options.path ?? '<template>', sls, read: (path) => sources.get(path) });
   }
 }
 

@@ -17,8 +17,8 @@ export interface Engine {
   findTest(name: string): TestDef | undefined;
   filter(def: FilterDef, args: Py[], kwargs: PyDict | null): Py;
   test(def: TestDef, args: Py[], kwargs: PyDict | null): boolean;
-  /** Counts one step of work against the time limit. */
-  step(): void;
+  /** Counts work against the limits of time and memory. */
+  step(weight?: number): void;
   /** An execution function by name, if the template has `salt` with it. */
   salt(name: string): Py | undefined;
   /** An option of the minion or master (`opts`), if given. */

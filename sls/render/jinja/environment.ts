@@ -1,5 +1,6 @@
 /** Environments and templates of the dialect, and the runtime that compiled code calls. */
 import { createHash } from 'node:crypto';
+import { getHeapStatistics } from 'node:v8';
 import nunjucks from 'nunjucks';
 import { SaltError } from '../../../bus/errors.ts';
 import { type Log, quietLog } from '../../../bus/log.ts';
@@ -57,6 +58,8 @@ export interface EnvironmentOptions {
   autoescape?: boolean;
   /** Seconds a render may take; 0 for no limit. Default 60. */
   timeLimit?: number;
+  /** MiB by which a render may grow the heap. Default 1024. */
+  memoryLimit?: number;
   /** UTF-16 units of output a render may make. Default 64 Mi. */
   outputLimit?: number;
   log?: Log;
@@ -71,6 +74,8 @@ interface Compiled {
 type Factory = (rt: SaltEnvironment) => Compiled;
 
 const MAX_CACHED = 500;
+/** Steps of work between two looks at clock and heap. */
+const CHECK_EVERY = 256;
 /** Levels of calls that Python's stack of 1000 frames has room for. */
 const MAX_DEPTH = 195;
 /** Compiled code by content: shared by all environments, since code holds no state of a render. */
@@ -150,6 +155,9 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
   declare private steps: number;
   declare private deadline: number;
   declare private most: number;
+  declare private nextCheck: number;
+  declare private heapAtStart: number;
+  declare private heapLimit: number;
   declare private depth: number;
 
   override init(loader?: never, options?: never): void {
@@ -174,6 +182,9 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     this.most = o.outputLimit ?? 64 * 1024 * 1024;
     this.deadline = 0;
     this.depth = 0;
+    this.nextCheck = CHECK_EVERY;
+    this.heapAtStart = 0;
+    this.heapLimit = (o.memoryLimit ?? 1024) * 2 ** 20;
     self.globalNames = makeGlobals();
   }
 
@@ -209,6 +220,8 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     const limit = this.options.timeLimit ?? 60;
     this.deadline = limit ? Date.now() + limit * 1000 : Number.POSITIVE_INFINITY;
     this.steps = 0;
+    this.nextCheck = CHECK_EVERY;
+    this.heapAtStart = getHeapStatistics().used_heap_size;
   }
   /** A template by name; TemplateNotFound with the name as text. */
   getTemplate(name: string): SaltTemplate {
@@ -294,7 +307,9 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
       const missing = undefinedIn(args[0] as Py);
       if (missing) return missing;
     }
-    return def.apply(args, kwargs, this);
+    const made = def.apply(args, kwargs, this);
+    if (Array.isArray(made) && made.length > CHECK_EVERY) this.step(made.length);
+    return made;
   }
   test(def: TestDef, args: Py[], kwargs: PyDict | null): boolean {
     return def.apply(args, kwargs, this);
@@ -309,12 +324,20 @@ export class SaltEnvironment extends nunjucks.Environment implements Engine, Kno
     const salt = this.globalNames.get('salt');
     return salt instanceof PyObject ? salt.pyItem?.(name) : undefined;
   }
-  step(): void {
-    this.steps++;
-    if ((this.steps & 1023) === 0 && Date.now() > this.deadline)
+  step(weight = 1): void {
+    this.steps += weight;
+    if (this.steps < this.nextCheck) return;
+    this.nextCheck = this.steps + CHECK_EVERY;
+    if (Date.now() > this.deadline)
       throw new SaltError(
         'TemplateRuntimeError',
         `rendering took longer than the limit of ${this.options.timeLimit ?? 60} seconds`,
+      );
+    const used = getHeapStatistics().used_heap_size - this.heapAtStart;
+    if (used > this.heapLimit)
+      throw new SaltError(
+        'MemoryError',
+        `rendering holds over ${Math.round(this.heapLimit / 2 ** 20)} MiB more than it started with`,
       );
   }
 

@@ -34,7 +34,8 @@ function asSaltError(e: unknown): SaltError {
   if (e instanceof Error && e.message.includes('Maximum call stack'))
     return new SaltError('RecursionError', 'maximum recursion depth exceeded');
   if (e instanceof RangeError) {
-    if (/string length|array length|BigInt/i.test(e.message)) return new SaltError('MemoryError', e.message);
+    if (/string length|array length|count value|BigInt|too big/i.test(e.message))
+      return new SaltError('MemoryError', e.message);
   }
   throw e;
 }

@@ -30,12 +30,12 @@ import {
   typeName,
   Undefined,
 } from '../../values.ts';
-import type { FilterRow } from './engine.ts';
+import type { Engine, FilterRow } from './engine.ts';
 import { total } from './filters-jinja.ts';
 import { pyClass, toNumber } from './filters-text.ts';
 import { searchJson } from './jmespath.ts';
 import { encode } from './methods-text.ts';
-import { add, div, indexOf, typeError } from './ops.ts';
+import { add, checkSize, div, indexOf, MAX_ITEMS, typeError } from './ops.ts';
 
 const setOf = (v: Py): PySet => new PySet([...iterate(v)].map(hashable));
 function uniqueList(items: Iterable<Py>): Py[] {
@@ -373,7 +373,19 @@ export const SALT_DATA_FILTERS: readonly FilterRow[] = [
   ['extend_dict_key_value', `extend_dict_key_value(in_dict, keys, value, ${KEYED}`, extendKey],
 ];
 
-const itertools = (name: string, make: () => Generator<Py>): PyIterator => new PyIterator(make(), `itertools.${name}`);
+/** An iterator of itertools; every item counts against the limits. */
+const itertools = (e: Engine, name: string, make: () => Generator<Py>): PyIterator =>
+  new PyIterator(
+    (function* () {
+      let n = 0;
+      for (const v of make()) {
+        e.step();
+        checkSize(++n, MAX_ITEMS);
+        yield v;
+      }
+    })(),
+    `itertools.${name}`,
+  );
 function* combos(pool: Py[], size: number, start: number, again: boolean, held: Py[]): Generator<Py> {
   if (held.length === size) {
     yield PyTuple.from_([...held]);
@@ -411,28 +423,28 @@ export const GUARDED_FILTERS: readonly FilterRow[] = [
   [
     'combinations',
     'combinations(iterable, r)',
-    ([v, r]) => {
+    ([v, r], e) => {
       const pool = toList(v as Py);
       const n = sizeOf(r as Py);
-      return itertools('combinations', () => combos(pool, n, 0, false, []));
+      return itertools(e, 'combinations', () => combos(pool, n, 0, false, []));
     },
   ],
   [
     'combinations_with_replacement',
     'combinations_with_replacement(iterable, r)',
-    ([v, r]) => {
+    ([v, r], e) => {
       const pool = toList(v as Py);
       const n = sizeOf(r as Py);
-      return itertools('combinations_with_replacement', () => combos(pool, n, 0, true, []));
+      return itertools(e, 'combinations_with_replacement', () => combos(pool, n, 0, true, []));
     },
   ],
   [
     'compress',
     'compress(data, selectors)',
-    ([v, s]) => {
+    ([v, s], e) => {
       const marks = iterate(s as Py);
       const items = iterate(v as Py);
-      return itertools('compress', function* () {
+      return itertools(e, 'compress', function* () {
         for (const x of items) {
           const m = marks.next();
           if (m.done) return;
@@ -444,20 +456,20 @@ export const GUARDED_FILTERS: readonly FilterRow[] = [
   [
     'permutations',
     'permutations(iterable, r=None)',
-    ([v, r]) => {
+    ([v, r], e) => {
       const pool = toList(v as Py);
       const n = r === null ? pool.length : sizeOf(r as Py);
-      return itertools('permutations', () => permuted(pool, n, new Set(), []));
+      return itertools(e, 'permutations', () => permuted(pool, n, new Set(), []));
     },
   ],
   [
     'product',
     'product(first, *iterables, repeat=1)',
-    ([v, more, times]) => {
+    ([v, more, times], e) => {
       const pools = [v as Py, ...(more as Py[])].map(toList);
       const all: Py[][] = [];
       for (let i = 0; i < indexOf(times as Py); i++) all.push(...pools);
-      return itertools('product', () => products(all, []));
+      return itertools(e, 'product', () => products(all, []));
     },
   ],
   [
@@ -484,10 +496,10 @@ export const GUARDED_FILTERS: readonly FilterRow[] = [
   [
     'zip_longest',
     'zip_longest(first, *iterables, fillvalue=None)',
-    ([v, more, fill]) => {
+    ([v, more, fill], e) => {
       const lists = [v as Py, ...(more as Py[])].map(toList);
       const most = Math.max(...lists.map((l) => l.length));
-      return itertools('zip_longest', function* () {
+      return itertools(e, 'zip_longest', function* () {
         for (let i = 0; i < most; i++)
           yield PyTuple.from_(lists.map((l) => (i < l.length ? (l[i] as Py) : (fill as Py))));
       });

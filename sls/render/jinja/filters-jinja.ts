@@ -161,7 +161,9 @@ function indent(a: Py[]): Py {
   const first = truth(a[2] as Py);
   const blank = truth(a[3] as Py);
   const w = strOf(width);
-  const space = w ?? ' '.repeat(Math.min(Math.max(0, indexOf(width)), 100_000));
+  const columns = w === undefined ? Math.max(0, indexOf(width)) : 0;
+  checkSize(columns);
+  const space = w ?? ' '.repeat(columns);
   const source = typeof s === 'string' ? s : s.text;
   const lines = splitLines(`${source}\n`);
   checkSize(source.length + lines.length * space.length);
@@ -209,6 +211,7 @@ function replace([s, from, to, count]: Py[], e: Engine): Py {
     if (a === '') {
       const list = chars(t);
       const n = most < 0 ? list.length + 1 : Math.min(most, list.length + 1);
+      checkSize(t.length + n * b.length);
       return list.map((c, i) => (i < n ? b : '') + c).join('') + (n > list.length ? b : '');
     }
     const parts = splitText(t, a, most);

@@ -354,6 +354,7 @@ export const TEXT_METHODS: MethodTable = new Map<string, Method>([
         for (const c of t) {
           if (c === '\t') {
             const n = size > 0 ? size - (column % size) : 0;
+            checkSize(out.length + n);
             out += ' '.repeat(n);
             column += n;
           } else {

@@ -25,7 +25,7 @@ import { percentFormat } from './format.ts';
 /** Longest text an operation may build, in UTF-16 units. */
 export const MAX_TEXT = 64 * 1024 * 1024;
 /** Longest list an operation may build. */
-export const MAX_ITEMS = 10_000_000;
+export const MAX_ITEMS = 1_000_000;
 const MAX_BITS = 1_000_000;
 
 /** Raises MemoryError when a result of `n` units would pass the limit. */
