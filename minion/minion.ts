@@ -425,10 +425,6 @@ export class Minion {
       this.jobs?.signalled(String(jid));
       return true;
     });
-    this.orders.set('grains_changed', () => {
-      void this.findGrains(true);
-      return true;
-    });
     this.orders.set('fire_and_wait', async ({ tag, data, answer, timeout }) => {
       const seen = firstValueFrom(
         merge(

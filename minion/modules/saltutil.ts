@@ -136,7 +136,6 @@ function refreshGrains({ kwargs }: Args, ctx: ModuleCtx): boolean {
   if (own.size)
     throw new SaltError('SaltInvocationError', invalidKeywords([...own].map(([k, v]) => `${str(k)}=${str(v)}`)));
   clearGrainsCache(ctx);
-  ctx.daemon('grains_changed');
   if (truth(withPillar)) pillarLater(clean, ctx);
   else fire('module_refresh', {}, ctx);
   return true;
@@ -153,10 +152,7 @@ function sync(form: string, a: Args, ctx: ModuleCtx): string[] {
     given === null ? ['base'] : Array.isArray(given) ? given.map((e) => str(e as Py)) : str(given).split(',');
   const list = (v: Py | undefined): string[] | undefined => (Array.isArray(v) ? v.map((x) => str(x as Py)) : undefined);
   const changed = syncExtmods(form, envs, ctx, list(a['extmod_whitelist']), list(a['extmod_blacklist']));
-  if (form === 'grains') {
-    clearGrainsCache(ctx);
-    if (changed.length) ctx.daemon('grains_changed');
-  }
+  if (form === 'grains') clearGrainsCache(ctx);
   return changed;
 }
 
