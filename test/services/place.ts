@@ -185,7 +185,7 @@ export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
   configure(
     'master/conf/master',
     {
-      root_dir: join(root, 'master'),
+      root_dir: root,
       interface: '127.0.0.1',
       publish_port: ports.publish,
       ret_port: ports.ret,
@@ -210,7 +210,7 @@ export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
       `${id}/conf/minion`,
       {
         id,
-        root_dir: join(root, id),
+        root_dir: root,
         master: '127.0.0.1',
         master_port: ports.ret,
         publish_port: ports.publish,
