@@ -19,7 +19,8 @@ const folder = 'minion/modules';
 const NAMES: { readonly [file: string]: string } = {
   aptpkg: 'pkg',
   dpkg_lowpkg: 'lowpkg',
-  systemd_service: 'service',
+  debian_service: 'service',
+  systemd_service: 'service (systemd)',
   linux_sysctl: 'sysctl',
   linux_shadow: 'shadow',
   useradd: 'user',
