@@ -132,8 +132,11 @@ function formatArguments(strict: boolean, args: Py[], kwargs: PyDict | null): { 
 const FORMAT: Method = method<Py>(0, 1000, (self, args, kwargs) => format(self, formatArguments(true, args, kwargs)), {
   open: true,
 });
-const FORMAT_MAP: Method = method<Py>(1, 1, (self, args) =>
-  format(self, formatArguments(true, [], args[0] instanceof PyDict ? args[0] : new PyDict())),
+const FORMAT_MAP: Method = method<Py>(
+  1,
+  1,
+  (self, args) => format(self, formatArguments(true, [], args[0] instanceof PyDict ? args[0] : new PyDict())),
+  { bare: true },
 );
 function format(self: Py, source: { field(name: string): Py }): Py {
   if (!(self instanceof Markup)) return formatTemplate(strOf(self) as string, source);

@@ -397,6 +397,7 @@ export class JinjaCompiler extends ExpressionCompiler {
   compileMacro(n: NodeOf<'Macro'>): void {
     const made = this.macroBody(n.name, n.args, n.defaults, n.body, n.lineno);
     const v = this.f.scope.vars.get(n.name);
+    this.at(n.lineno);
     this._emit(`${v}=${made};`);
     this.f.scope.definite.add(n.name);
     if (this.f.top) this._emit(`$c.set(${literal(n.name)},${v});`);

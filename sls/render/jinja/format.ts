@@ -61,7 +61,10 @@ function general(x: number, precision: number, keepZeros: boolean): string {
   if (x === 0) return keepZeros && p > 1 ? `0.${'0'.repeat(p - 1)}` : '0';
   const e = Number(x.toExponential(Math.min(p - 1, 100)).split('e')[1]);
   const text = e < -4 || e >= p ? exponent(x, p - 1) : fixed(x, p - 1 - e);
-  if (keepZeros) return text;
+  return keepZeros ? text : trimmed(text);
+}
+/** Without zeros at the end of the fraction. */
+function trimmed(text: string): string {
   const [m, rest] = text.split('e') as [string, string | undefined];
   const short = m.includes('.') ? m.replace(/\.?0+$/, '') : m;
   return rest === undefined ? short : `${short}e${rest}`;
@@ -72,7 +75,7 @@ function floatText(x: number, letter: string, precision: number, alternate: bool
   let t: string;
   if (Number.isNaN(x)) t = 'nan';
   else if (!Number.isFinite(x)) t = 'inf';
-  else if (lower === 'f') t = fixed(x, precision);
+  else if (lower === 'f') t = fixed(x, precision) + (alternate && !precision ? '.' : '');
   else if (lower === 'e') t = exponent(x, precision);
   else t = general(x, precision, alternate);
   return letter === lower ? t : t.toUpperCase();
@@ -109,7 +112,7 @@ export function formatSpec(v: Py, spec: string): string {
   const kind = text !== undefined ? 'str' : isFloat(v) ? 'float' : typeof v === 'boolean' ? 'bool' : 'int';
   const unknown = (): never =>
     fail('ValueError', `Unknown format code ${strRepr(letter as string)} for object of type '${kind}'`);
-  const fill = fillChar ?? (zero && !alignChar ? '0' : ' ');
+  const fill = fillChar ?? (zero ? '0' : ' ');
   const want = widthText ? width(Number(widthText)) : 0;
   const precision = precisionText === undefined ? undefined : width(Number(precisionText));
   if (text !== undefined) {
@@ -127,11 +130,14 @@ export function formatSpec(v: Py, spec: string): string {
   const floatLetter = letter !== undefined && 'eEfFgG%'.includes(letter);
   if (kind !== 'float' && !floatLetter) {
     if (coerce) return fail('ValueError', 'Negative zero coercion (z) not allowed in integer format specifier');
+    if (letter !== undefined && !'bcdnoxX'.includes(letter)) return unknown();
     if (precision !== undefined) return fail('ValueError', 'Precision not allowed in integer format specifier');
     const n = BigInt(typeof v === 'boolean' ? (v ? 1 : 0) : (v as number | bigint));
     negative = n < 0n;
     const abs = negative ? -n : n;
     const bases: Record<string, [number, string]> = { b: [2, '0b'], o: [8, '0o'], x: [16, '0x'], X: [16, '0X'] };
+    if (letter === 'c' && (n < 0n || n > 0x10ffffn))
+      throw new SaltError('OverflowError', '%c arg not in range(0x110000)');
     if (letter === 'c') return pad(String.fromCodePoint(Number(n)), want, (alignChar ?? '<') as '<', fill);
     if (letter === undefined || letter === 'd' || letter === 'n') {
       if (letter === undefined && kind === 'bool' && !widthText && !sign && !group) return str(v);
@@ -152,13 +158,14 @@ export function formatSpec(v: Py, spec: string): string {
       else {
         const e = abs === 0 ? 0 : Number(abs.toExponential(Math.max(0, precision - 1)).split('e')[1]);
         body =
-          e >= precision || (abs !== 0 && e < -4)
-            ? general(abs, precision, false).replace(/^(\d+)e/, '$1e')
+          e >= precision - 1 && e < precision
+            ? trimmed(exponent(abs, Math.max(0, precision - 1)))
             : general(abs, precision, false);
         if (!/[.en]/.test(body)) body += '.0';
       }
     } else body = floatText(abs, letter === 'n' ? 'g' : letter, precision ?? 6, !!alt);
   }
+  if (coerce && negative && !/[1-9]/.test(body)) negative = false;
   if (group) {
     const every = letter !== undefined && 'boxX'.includes(letter) ? 4 : 3;
     body = body.replace(/^[\da-fA-F]+/, (d) => {
@@ -188,11 +195,13 @@ export function percentFormat(text: string, values: Py, convert: (v: Py) => stri
   };
   const out = text.replace(CONVERSION, (all, key, flags: string, widthText, precisionText, letter, at: number) => {
     if (letter === undefined) return fail('ValueError', 'incomplete format');
-    if (letter === '%' && key === undefined && !widthText) return '%';
+    if (letter === '%' && all.length === 2) return '%';
     let want = 0;
     let left = flags.includes('-');
     if (widthText === '*') {
-      want = numberOf(next()) ?? fail('TypeError', '* wants int');
+      const given = next();
+      if (!isInt(given, true)) return fail('TypeError', '* wants int');
+      want = Number(given);
       if (want < 0) {
         left = true;
         want = -want;
@@ -203,7 +212,8 @@ export function percentFormat(text: string, values: Py, convert: (v: Py) => stri
     else if (precisionText !== undefined) precision = Number(precisionText);
     else if (/\.[hlL]?.$/s.test(all)) precision = 0;
     if (precision !== undefined) width(precision);
-    if (letter === '%') return '%';
+    if (letter === '%')
+      return fail('ValueError', `unsupported format character '%' (0x25) at index ${at + all.length - 1}`);
     let v: Py;
     if (key !== undefined) {
       if (!mapping) return fail('TypeError', 'format requires a mapping');
@@ -276,7 +286,11 @@ function one(
   if (letter === 'c') {
     const t = strOf(v);
     if (t !== undefined && textLength(t) === 1) return t;
-    if (isInt(v, true)) return String.fromCodePoint(Number(normInt(BigInt(v))));
+    if (isInt(v, true)) {
+      const n = Number(normInt(BigInt(v)));
+      if (n < 0 || n > 0x10ffff) throw new SaltError('OverflowError', '%c arg not in range(0x110000)');
+      return String.fromCodePoint(n);
+    }
     return fail('TypeError', '%c requires int or char');
   }
   const code = (letter.codePointAt(0) as number).toString(16);

@@ -7,6 +7,8 @@ export interface CallSource {
   has(name: string): boolean;
   call(name: string, args?: readonly Py[], kwargs?: PyDict): Py;
   names(): string[];
+  /** Whether a module has any function; without it all names are asked for. */
+  hasModule?(module: string): boolean;
 }
 
 /** The `salt` object over a table of functions. */
@@ -44,7 +46,7 @@ export class SaltLookup extends PyObject {
   }
   private module(name: string): Py | undefined {
     if (name.includes('.')) return undefined;
-    const has = this.table.names().some((n) => n.startsWith(`${name}.`));
+    const has = this.table.hasModule?.(name) ?? this.table.names().some((n) => n.startsWith(`${name}.`));
     if (!has) return undefined;
     return new HostFunction(
       name,

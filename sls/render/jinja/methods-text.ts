@@ -8,10 +8,10 @@ import {
   iterate,
   iteratorOf,
   Markup,
-  numberOf,
   type Py,
   PyDict,
   PyTuple,
+  str,
   strOf,
   strRepr,
   textLength,
@@ -27,13 +27,22 @@ import { checkSize, indexOf, typeError } from './ops.ts';
 const SPACE_RUN = new RegExp(`${SPACE}+`, 'g');
 const EDGE_START = new RegExp(`^${SPACE}+`);
 const EDGE_END = new RegExp(`${SPACE}+$`);
+const DIGRAPHS = 'ǄǅǆǇǈǉǊǋǌǱǲǳ';
+/** The first letter of a word: `ǆ` has a title form of its own, `ﬁ` becomes two letters. */
+function titleLetter(c: string): string {
+  const at = DIGRAPHS.indexOf(c);
+  if (at >= 0) return DIGRAPHS[at - (at % 3) + 1] as string;
+  const upper = c.toUpperCase();
+  return upper.length > c.length ? upper.slice(0, 1) + upper.slice(1).toLowerCase() : upper;
+}
+
 /** `str.title`. */
 export function titleCase(text: string): string {
   let inside = false;
   let out = '';
   for (const c of text) {
     const cased = /\p{L}/u.test(c) && (c.toLowerCase() !== c || c.toUpperCase() !== c || /\p{Lt}/u.test(c));
-    out += cased ? (inside ? c.toLowerCase() : c.toUpperCase()) : c;
+    out += cased ? (inside ? c.toLowerCase() : titleLetter(c)) : c;
     inside = cased;
   }
   return out;
@@ -41,9 +50,7 @@ export function titleCase(text: string): string {
 /** `str.capitalize`. */
 export function capitalize(text: string): string {
   const first = text ? String.fromCodePoint(text.codePointAt(0) as number) : '';
-  const upper = first.toUpperCase();
-  const head = upper.length > first.length ? upper[0] + upper.slice(1).toLowerCase() : upper;
-  return head + text.slice(first.length).toLowerCase();
+  return titleLetter(first) + text.slice(first.length).toLowerCase();
 }
 /** `str.casefold`, which `lower()` of the usual letters is. */
 export function casefold(text: string): string {
@@ -92,7 +99,9 @@ function window(
   const n = list?.length ?? t.length;
   const clip = (v: Py | undefined, fallback: number): number => {
     if (v === undefined || v === null) return fallback;
-    const i = indexOf(v);
+    if (typeof v !== 'number' && typeof v !== 'boolean')
+      return typeError('slice indices must be integers or None or have an __index__ method');
+    const i = Number(v);
     return i < 0 ? Math.max(0, i + n) : i;
   };
   const a = clip(from, 0);
@@ -103,29 +112,34 @@ function window(
   return [unit(a), unit(b), (i) => textLength(t.slice(0, i))];
 }
 function find(t: string, args: Py[], last: boolean): number {
-  const part = text(args[0], 'must be str, not %');
   const w = window(t, args[1], args[2]);
+  const part = text(args[0], 'must be str, not %');
   if (!w) return -1;
   const inside = t.slice(w[0], w[1]);
   const i = last ? inside.lastIndexOf(part) : inside.indexOf(part);
   return i < 0 ? -1 : w[2](i + w[0]);
 }
 function affix(name: 'startswith' | 'endswith'): Method {
-  return method<string>(1, 3, (t, a) => {
-    const w = window(t, a[1], a[2]);
-    const inside = w ? t.slice(w[0], w[1]) : undefined;
-    const test = (x: Py): boolean => {
-      const p = strOf(x);
-      if (p === undefined)
-        return typeError(
-          a[0] instanceof PyTuple
-            ? `tuple for ${name} must only contain str, not ${typeName(x)}`
-            : `${name} first arg must be str or a tuple of str, not ${typeName(x)}`,
-        );
-      return inside !== undefined && (name === 'startswith' ? inside.startsWith(p) : inside.endsWith(p));
-    };
-    return a[0] instanceof PyTuple ? (a[0] as Py[]).some(test) : test(a[0] as Py);
-  });
+  return method<string>(
+    1,
+    3,
+    (t, a) => {
+      const w = window(t, a[1], a[2]);
+      const inside = w ? t.slice(w[0], w[1]) : undefined;
+      const test = (x: Py): boolean => {
+        const p = strOf(x);
+        if (p === undefined)
+          return typeError(
+            a[0] instanceof PyTuple
+              ? `tuple for ${name} must only contain str, not ${typeName(x)}`
+              : `${name} first arg must be str or a tuple of str, not ${typeName(x)}`,
+          );
+        return inside !== undefined && (name === 'startswith' ? inside.startsWith(p) : inside.endsWith(p));
+      };
+      return a[0] instanceof PyTuple ? (a[0] as Py[]).some(test) : test(a[0] as Py);
+    },
+    { bare: true },
+  );
 }
 
 function splitSpace(t: string, most: number): string[] {
@@ -173,8 +187,9 @@ function splitMethod(right: boolean): Method {
     0,
     2,
     (t, a) => {
+      const most = a[1] === undefined ? -1 : indexOf(a[1]);
       const sep = a[0] === undefined || a[0] === null ? null : text(a[0], 'must be str or None, not %');
-      return splitText(t, sep, count(a[1], -1), right);
+      return splitText(t, sep, most, right);
     },
     { names: ['sep', 'maxsplit'] },
   );
@@ -293,26 +308,31 @@ export const TEXT_METHODS: MethodTable = new Map<string, Method>([
   ['rpartition', partition(true)],
   [
     'splitlines',
-    method<string>(0, 1, (t, a) => splitLines(t, a[0] !== undefined && numberOf(a[0]) !== 0), { names: ['keepends'] }),
+    method<string>(0, 1, (t, a) => splitLines(t, a[0] !== undefined && indexOf(a[0]) !== 0), { names: ['keepends'] }),
   ],
   ['strip', stripMethod('strip', 'both')],
   ['lstrip', stripMethod('lstrip', 'left')],
   ['rstrip', stripMethod('rstrip', 'right')],
   ['startswith', affix('startswith')],
   ['endswith', affix('endswith')],
-  ['find', method<string>(1, 3, (t, a) => find(t, a, false))],
-  ['rfind', method<string>(1, 3, (t, a) => find(t, a, true))],
-  ['index', method<string>(1, 3, (t, a) => found(find(t, a, false)))],
-  ['rindex', method<string>(1, 3, (t, a) => found(find(t, a, true)))],
+  ['find', method<string>(1, 3, (t, a) => find(t, a, false), { bare: true })],
+  ['rfind', method<string>(1, 3, (t, a) => find(t, a, true), { bare: true })],
+  ['index', method<string>(1, 3, (t, a) => found(find(t, a, false)), { bare: true })],
+  ['rindex', method<string>(1, 3, (t, a) => found(find(t, a, true)), { bare: true })],
   [
     'count',
-    method<string>(1, 3, (t, a) => {
-      const part = text(a[0], 'must be str, not %');
-      const w = window(t, a[1], a[2]);
-      if (!w) return 0;
-      const inside = t.slice(w[0], w[1]);
-      return part ? inside.split(part).length - 1 : textLength(inside) + 1;
-    }),
+    method<string>(
+      1,
+      3,
+      (t, a) => {
+        const w = window(t, a[1], a[2]);
+        const part = text(a[0], 'must be str, not %');
+        if (!w) return 0;
+        const inside = t.slice(w[0], w[1]);
+        return part ? inside.split(part).length - 1 : textLength(inside) + 1;
+      },
+      { bare: true },
+    ),
   ],
   [
     'replace',
@@ -383,17 +403,35 @@ export const TEXT_METHODS: MethodTable = new Map<string, Method>([
   ],
   [
     'encode',
-    method<string>(0, 2, (t, a) => encode(t, strOf(a[0] ?? 'utf-8'), strOf(a[1] ?? 'strict')), {
-      names: ['encoding', 'errors'],
-    }),
+    method<string>(
+      0,
+      2,
+      (t, a) =>
+        encode(
+          t,
+          text(a[0] === undefined ? 'utf-8' : a[0], "encode() argument 'encoding' must be str, not %"),
+          text(a[1] === undefined ? 'strict' : a[1], "encode() argument 'errors' must be str, not %"),
+        ),
+      {
+        names: ['encoding', 'errors'],
+      },
+    ),
   ],
   [
     'translate',
     method<string>(1, 1, (t, a) => {
-      const table = a[0];
+      const table = a[0] as Py;
+      if (!(table instanceof PyDict || Array.isArray(table) || isStr(table)))
+        return typeError(`'${typeName(table)}' object is not subscriptable`);
       let out = '';
       for (const c of t) {
-        const r = table instanceof PyDict ? table.get(c.codePointAt(0) as number) : undefined;
+        const n = c.codePointAt(0) as number;
+        const r =
+          table instanceof PyDict
+            ? table.get(n)
+            : Array.isArray(table)
+              ? (table[n] as Py | undefined)
+              : chars(str(table))[n];
         if (r === undefined) out += c;
         else if (r !== null) out += strOf(r) ?? String.fromCodePoint(indexOf(r));
       }
@@ -409,8 +447,10 @@ export const TEXT_METHODS: MethodTable = new Map<string, Method>([
         for (const [k, v] of a[0]) d.set(isStr(k) ? ((strOf(k) as string).codePointAt(0) as number) : k, v);
         return d;
       }
-      const from = chars(text(a[0], 'must be str, not %'));
-      const to = chars(text(a[1], 'must be str, not %'));
+      if (strOf(a[0] as Py) === undefined)
+        return typeError('first maketrans argument must be a string if there is a second argument');
+      const from = chars(strOf(a[0] as Py) as string);
+      const to = chars(text(a[1], 'maketrans() argument 2 must be str, not %'));
       if (from.length !== to.length)
         throw new SaltError('ValueError', 'the first two maketrans arguments must have equal length');
       from.forEach((c, i) => {

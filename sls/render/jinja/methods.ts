@@ -10,6 +10,8 @@ export interface Method {
   readonly names?: readonly string[];
   /** Takes keywords of its own (`format`, `update`). */
   readonly open?: true;
+  /** One of those whose complaints leave out the type. */
+  readonly bare?: true;
   run(self: never, args: Py[], kwargs: PyDict | null): Py;
 }
 /** Methods by name. */
@@ -20,7 +22,7 @@ export function method<S>(
   min: number,
   max: number,
   run: (self: S, args: Py[], kwargs: PyDict | null) => Py,
-  more: { names?: readonly string[]; open?: true } = {},
+  more: { names?: readonly string[]; open?: true; bare?: true } = {},
 ): Method {
   return { min, max, run: run as Method['run'], ...more };
 }
@@ -31,7 +33,8 @@ const plural = (n: number): string => (n === 1 ? '' : 's');
 export function runMethod(m: Method, self: Py, name: string, args: Py[], kwargs: PyDict | null): Py {
   let given = args;
   if (kwargs?.size && !m.open) {
-    if (!m.names) throw new SaltError('TypeError', `${typeName(self)}.${name}() takes no keyword arguments`);
+    if (!m.names)
+      throw new SaltError('TypeError', `${m.bare ? '' : `${typeName(self)}.`}${name}() takes no keyword arguments`);
     given = [...args];
     for (const [k, v] of kwargs) {
       const place = m.names.indexOf(k as string);
@@ -54,10 +57,12 @@ export function runMethod(m: Method, self: Py, name: string, args: Py[], kwargs:
 const UNSET: Py = { unset: true };
 
 function wrongCount(m: Method, self: Py, name: string, n: number): string {
-  const full = `${typeName(self)}.${name}()`;
+  const full = m.bare ? `${name}()` : `${typeName(self)}.${name}()`;
+  if (name === 'sort')
+    return n > 2 ? `sort() takes at most 2 arguments (${n} given)` : 'sort() takes no positional arguments';
   if (m.max === 0) return `${full} takes no arguments (${n} given)`;
   if (m.min === 1 && m.max === 1) return `${full} takes exactly one argument (${n} given)`;
-  if (m.names) {
+  if (m.names || m.bare) {
     const bound = n < m.min ? 'at least' : 'at most';
     const count = n < m.min ? m.min : m.max;
     return `${name}() takes ${bound} ${count} argument${plural(count)} (${n} given)`;
