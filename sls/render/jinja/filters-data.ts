@@ -114,6 +114,7 @@ function traverse([data, path, fallback, delimiter]: Py[]): Py {
   let at: Py = data as Py;
   for (const key of keys) {
     let next: Py | undefined;
+    if (at instanceof Undefined) at.fail();
     if (isList(at)) {
       const text = strOf(key);
       const index = text === undefined ? numberOf(key) : (parseIntText(text) as number | undefined);

@@ -31,7 +31,7 @@ const DIGRAPHS = 'ǄǅǆǇǈǉǊǋǌǱǲǳ';
 /** The first letter of a word: `ǆ` has a title form of its own, `ﬁ` becomes two letters. */
 function titleLetter(c: string): string {
   const at = DIGRAPHS.indexOf(c);
-  if (at >= 0) return DIGRAPHS[at - (at % 3) + 1] as string;
+  if (c && at >= 0) return DIGRAPHS[at - (at % 3) + 1] as string;
   const upper = c.toUpperCase();
   return upper.length > c.length ? upper.slice(0, 1) + upper.slice(1).toLowerCase() : upper;
 }

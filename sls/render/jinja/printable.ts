@@ -1,6 +1,6 @@
 /** How `{{ }}` prints data: as Python does, but text with line breaks inside a dict as a double-quoted YAML scalar. */
 import { SaltError } from '../../../bus/errors.ts';
-import { type Py, PyDict, PySet, PyTuple, repr, str } from '../../values.ts';
+import { Markup, type Py, PyDict, PySet, PyTuple, repr, str } from '../../values.ts';
 import { GroupTuple } from './group-tuple.ts';
 
 const ESCAPES: Record<string, string> = {
@@ -52,7 +52,8 @@ function inside(v: Py): string {
 }
 function dictText(d: PyDict, text: (v: Py) => string): string {
   let out = '';
-  for (const [k, v] of d) out += `${out ? ', ' : ''}${repr(k)}: ${typeof v === 'string' ? scalar(v) : text(v)}`;
+  for (const [k, v] of d)
+    out += `${out ? ', ' : ''}${repr(k)}: ${typeof v === 'string' ? scalar(v) : v instanceof Markup ? repr(v) : text(v)}`;
   return `{${out}}`;
 }
 

@@ -27,18 +27,17 @@ function fill(line: string, width: number, breakLong: boolean, hyphens: boolean)
     if (next !== undefined && textLength(next) > width) {
       if (breakLong) {
         const list = chars(next);
-        const room = Math.max(1, width - used);
+        // A row that is full already gets an empty piece, which then is what is dropped at its end.
+        const room = width - used;
         let cut = room;
         if (hyphens && list.length > room) {
           const h = list.lastIndexOf('-', room - 1);
-          if (h > 0 && list.slice(0, h).some((c) => c !== '-')) cut = h + 1;
+          if (room > 0 && h > 0 && list.slice(0, h).some((c) => c !== '-')) cut = h + 1;
         }
-        if (used < width || !row.length) {
-          row.push(list.slice(0, cut).join(''));
-          const rest = list.slice(cut).join('');
-          if (rest) pieces[at] = rest;
-          else at++;
-        }
+        row.push(list.slice(0, cut).join(''));
+        const rest = list.slice(cut).join('');
+        if (rest) pieces[at] = rest;
+        else at++;
       } else if (!row.length) row.push(pieces[at++] as string);
     }
     if (row.length && (row.at(-1) as string).trim() === '') row.pop();
