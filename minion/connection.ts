@@ -52,6 +52,7 @@ const RENEW_PAUSE = 2000;
 /** Silence in ms after which the master is asked whether it is there. */
 const SILENCE = 300_000;
 
+/** A connection to one master (or one of several, under failover) that mends itself. */
 export class MasterConnection {
   /** Jobs for whomever they are meant. Completes when the connection is stopped. */
   readonly jobs$ = new Subject<Arrived>();

@@ -2,8 +2,8 @@ import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, toPy, type Wire, type WireMap } from '../bus/values.ts';
 import { type CallPlace, Calls, Modules, noMaster } from './call.ts';
+import type { MinionFacts } from './facts.ts';
 import { jobInfo } from './job-info.ts';
-import type { MinionFacts } from './jobs.ts';
 import { runJob } from './run-job.ts';
 
 /** Modules that the daemon itself may load: small ones, some of whose functions are quick. All others live in job processes. */

@@ -10,21 +10,13 @@ import { isJid } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
+import type { MinionFacts } from './facts.ts';
 import { JobPipe, type PipeMessage } from './job-pipe.ts';
 import { isOurProcess, removeProcFile, writeProcFile } from './proc-files.ts';
 import { executorsOf } from './run-job.ts';
 import type { SeenJids } from './seen-jids.ts';
 
 declare const __brine_dist: string;
-
-/** What a job process is told about the minion; `version` rises with each change. */
-export interface MinionFacts {
-  version: number;
-  opts: Opts;
-  grains: PyDict | undefined;
-  pillar: PyDict;
-  connected: boolean;
-}
 
 /** What the jobs need of the daemon. */
 export interface JobsParts {
@@ -118,6 +110,7 @@ class Child {
   }
 }
 
+/** All jobs of a minion. */
 export class Jobs {
   private readonly children = new Set<Child>();
   private readonly queue: RunningJob[] = [];
@@ -302,9 +295,11 @@ export class Jobs {
     });
   }
 
-  /** Notes that a signal is about to be sent to a job, so that its end counts as ordered. */
-  signalled(jid: string): void {
-    for (const c of this.children) if (c.job?.load['jid'] === jid) c.signalled = true;
+  /** Notes that a signal is about to be sent to a job, so that its end counts as ordered; false for a job that is not ours. */
+  signalled(jid: string): boolean {
+    const meant = [...this.children].filter((c) => c.job?.load['jid'] === jid);
+    for (const c of meant) c.signalled = true;
+    return meant.length > 0;
   }
 
   /** A waiting job as `saltutil.find_job` shows it. */

@@ -29,6 +29,7 @@ export function spoolReturn(dir: string, letter: Letter): string {
   return name;
 }
 
+/** The returns of one minion that are on their way. */
 export class Outbox {
   private readonly busy = new Set<string>();
   private sweeping: Promise<void> | undefined;
