@@ -25,6 +25,7 @@ export const tags = {
   jobError: (jid: string): string => (jid ? `salt/job/${jid}/error` : 'salt/job/error'),
   runNew: (jid: string): string => `salt/run/${jid}/new`,
   runReturn: (jid: string): string => `salt/run/${jid}/ret`,
+  runProgress: (jid: string): string => `salt/run/${jid}/progress`,
   wheelNew: (jid: string): string => `salt/wheel/${jid}/new`,
   wheelReturn: (jid: string): string => `salt/wheel/${jid}/ret`,
   batchNew: (jid: string): string => `salt/batch/${jid}/new`,

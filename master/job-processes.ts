@@ -51,6 +51,8 @@ export class JobProcesses {
     private readonly bus: EventBus,
     private readonly log: Log,
     private readonly script = join(__brine_dist, 'master', 'job-process.js'),
+    /** Told the data of each `ret` event, to keep it. */
+    private readonly keep?: (ret: WireMap) => Promise<void>,
   ) {}
 
   /** Calls running now. */
@@ -75,6 +77,7 @@ export class JobProcesses {
     const ret: WireMap = { ...facts, return: outcome.return, success: outcome.success };
     if (outcome.retcode !== undefined) ret['retcode'] = outcome.retcode;
     this.bus.fire(asReturn(call.jid), ret, options);
+    await this.keep?.(ret);
     return outcome;
   }
 

@@ -116,6 +116,19 @@ export class Jobs {
     return Object.hasOwn(await this.returns(jid), id);
   }
 
+  /**
+   * Keeps what a runner or wheel function answered, as a job of the master's own id (the reference's `runner_returns`). `ret` is the data of its
+   * `ret` event.
+   */
+  async keepRun(ret: WireMap, masterId: string): Promise<void> {
+    const { jid, fun } = ret;
+    if (!isJid(jid) || typeof fun !== 'string') return;
+    const facts = { jid, fun, user: ret['user'] ?? '', tgt: masterId, tgt_type: 'list', arg: [] };
+    await this.guarded('keep a load', () => this.cache.saveLoad(jid, { ...facts }, undefined, this.ctx), undefined);
+    const success = ret['success'] === true;
+    await this.keep({ jid, id: masterId, fun, return: ret, success, retcode: ret['retcode'] ?? (success ? 0 : 1) });
+  }
+
   /** Keeps a return; settles when safe. */
   keep(ret: JobReturn): Promise<void> {
     return this.guarded('keep a return', () => this.returner.returner(ret, this.ctx), undefined);

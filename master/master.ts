@@ -156,7 +156,9 @@ async function build(
     () => keys.acceptedIds(),
   );
   const gathering: GatherParts = { bus, publisher, connected: () => presence.connected() };
-  const processes = new JobProcesses(opts, bus, log);
+  const keepRun = (ret: WireMap): Promise<void> => jobs.keepRun(ret, opts.str('id', 'master'));
+  const keeps = opts.flag('runner_returns', true) ? keepRun : undefined;
+  const processes = new JobProcesses(opts, bus, log, undefined, keeps);
   closers.push(() => processes.close());
   const returns = new Returns(opts, bus, jobs, log);
   const rotation = new KeyRotation(opts, bus, log, session, settings, () => void pingAll(publisher, access.masterUser));
@@ -212,7 +214,7 @@ async function build(
   const upkeep = new Upkeep({ opts, bus, log, store: eventStore, jobs, tokens, presence, files, peer, rotation });
   const eventReturn = startEventReturn(opts, bus, log);
   closers.push(() => eventReturn.close());
-  const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs });
+  const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs, presence, id: opts.str('id', 'master') });
   const reactions = await startReactions({
     opts,
     bus,

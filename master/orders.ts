@@ -7,6 +7,7 @@ import type { Jobs } from './jobs.ts';
 import type { KeyDesk } from './key-desk.ts';
 import type { KeyState } from './keys.ts';
 import type { MinionCache } from './minion-cache.ts';
+import type { Presence } from './presence.ts';
 import type { Requests } from './requests.ts';
 import type { Upkeep } from './upkeep.ts';
 
@@ -18,13 +19,16 @@ export interface OrderParts {
   requests: Requests;
   upkeep: Upkeep;
   jobs: Jobs;
+  presence: Presence;
+  /** The master's own id: what runner and wheel functions answer is kept under it. */
+  id: string;
 }
 
 const STATES: readonly KeyState[] = ['minions', 'minions_pre', 'minions_rejected', 'minions_denied'];
 
 /**
  * The orders every master knows: `key.accept|reject {ids, from}` and `key.delete {ids}` (answer the ids they changed), `cache.store|flush {bank, key, value}`,
- * `stats` {reset}. Only its own user reaches them.
+ * `minions.connected` (id to address), `job.keep` (the data of a run's `ret` event), `stats` {reset}. Only its own user reaches them.
  */
 export function masterOrders(p: OrderParts): Map<string, Order> {
   const ids = (data: WireMap): string[] => (Array.isArray(data['ids']) ? data['ids'].map(String) : []);
@@ -52,6 +56,14 @@ export function masterOrders(p: OrderParts): Map<string, Order> {
       (data) => {
         const { bank } = names(data, false);
         return p.cache.flush(bank, typeof data['key'] === 'string' ? data['key'] : undefined);
+      },
+    ],
+    ['minions.connected', () => Object.fromEntries(p.presence.addressesConnected())],
+    [
+      'job.keep',
+      async (data) => {
+        await p.jobs.keepRun(data, p.id);
+        return true;
       },
     ],
     ['stats', (data) => stats(p, data['reset'] === true)],

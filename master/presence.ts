@@ -36,10 +36,19 @@ export class Presence {
 
   /** Ids connected now. */
   connected(): ReadonlySet<string> {
+    return new Set(this.addressesConnected().keys());
+  }
+
+  /** Ids connected now, each with the address it is taken to connect from. */
+  addressesConnected(): ReadonlyMap<string, string> {
     const live = new Set([...this.peers()].map(withoutPort));
     if ([...live].some(isLoopback)) for (const a of ownAddresses()) live.add(a);
     const ids = this.accepted();
-    const found = new Set(live.size ? ids.filter((id) => this.addressesOf(id).some((a) => live.has(a))) : []);
+    const found = new Map<string, string>();
+    for (const id of live.size ? ids : []) {
+      const address = this.addressesOf(id).find((a) => live.has(a));
+      if (address !== undefined) found.set(id, address);
+    }
     if (this.addresses.size > ids.length * 2) {
       const keep = new Set(ids);
       for (const id of this.addresses.keys()) if (!keep.has(id)) this.addresses.delete(id);

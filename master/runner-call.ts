@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, SaltError } from '../bus/errors.ts';
 import { type Py, PyDict } from '../bus/values.ts';
 import { bind } from '../sls/bind.ts';
+import { PluginFolder } from '../sls/loader.ts';
 import type { RunnerCtx, RunnerModule } from './runners/contract.ts';
 
 declare const __brine_dist: string;
@@ -31,11 +33,23 @@ export function loadModule(form: Form, name: string): RunnerModule | undefined {
   }
 }
 
+const isModule = (m: unknown): m is RunnerModule =>
+  typeof m === 'object' && m !== null && typeof (m as { functions?: unknown }).functions === 'object';
+
+/** An operator's own module: from `runner_dirs`, or synced into `extension_modules`. */
+function operatorsModule(form: Form, name: string, { opts, log }: RunnerCtx): RunnerModule | undefined {
+  const own = form === 'runner' ? opts.list('runner_dirs').map(String) : [];
+  const dirs = [...own, join(opts.str('extension_modules'), FOLDER[form])].filter((d) => existsSync(d));
+  if (!dirs.length || !NAME.test(name)) return undefined;
+  const folder = new PluginFolder<RunnerModule>({ folder: `master/${FOLDER[form]}`, dirs, accepts: isModule, log });
+  return folder.isOperators(name) ? folder.load(name) : undefined;
+}
+
 /** The function behind `module.name`, aliases resolved, if its module loads here. */
 export function findFunction(form: Form, fun: string, ctx: RunnerCtx): RunnerModule['functions'][string] | undefined {
   const [module, name, more] = fun.split('.');
   if (!module || !name || more !== undefined) return undefined;
-  const loaded = loadModule(form, module);
+  const loaded = operatorsModule(form, module, ctx) ?? loadModule(form, module);
   if (!loaded) return undefined;
   const virtual = loaded.virtual?.(ctx);
   if (virtual !== undefined && virtual !== true && typeof virtual !== 'string') return undefined;
@@ -58,15 +72,32 @@ export async function callFunction(
   if (!found) return { return: `'${fun}' is not available.`, success: false, retcode: 254 };
   try {
     const bound = bind('', found.sig, args, kwargs);
-    const value = await found.run(bound, ctx);
-    const outcome: Outcome = { return: value ?? null, success: ctx.retcode === 0 };
+    const value = (await found.run(bound, ctx)) ?? null;
+    const good =
+      ctx.retcode === 0 && (!(value instanceof PyDict) || !value.has('data') || noneFailed(value.get('data')));
+    const outcome: Outcome = { return: value, success: good };
     if (ctx.retcode !== 0) outcome.retcode = ctx.retcode;
     return outcome;
   } catch (e) {
+    // The reference takes every refusal of arguments for an answer.
+    if (e instanceof SaltError && (e.code === 'TypeError' || e.code === 'SaltInvocationError'))
+      return { return: `\nPassed invalid arguments: ${e.message}\n\nUsage:\n${found.doc}`, success: true };
     const text =
       e instanceof SaltError ? `${e.name}: ${e.message}` : e instanceof Error ? (e.stack ?? e.message) : String(e);
     return { return: `Exception occurred in ${form} ${fun}: ${text}`, success: false, retcode: 1 };
   }
+}
+
+/** Whether data with state results, at any depth, holds none that failed; what is no map of maps counts as failed. */
+function noneFailed(data: Py | undefined, below = false): boolean {
+  if (!(data instanceof PyDict) || data.size === 0) return false;
+  for (const [id, value] of data) {
+    if (!below && !(id === '__extend__' ? Array.isArray(value) : value instanceof PyDict)) return false;
+    if (!(value instanceof PyDict)) continue;
+    const result = value.get('result');
+    if (result === false || (result === undefined && !noneFailed(value, true))) return false;
+  }
+  return true;
 }
 
 /** A call's arguments as its events show them: the positional ones, then the keywords in a map if there are any. */

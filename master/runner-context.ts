@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import { SaltError } from '../bus/errors.ts';
+import { messageOf, SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import type { KeyedStore } from '../bus/store/contract.ts';
 import { LmdbStore } from '../bus/store/lmdb.ts';
 import { MemoryKeyedStore } from '../bus/store/memory.ts';
-import { type Py, PyDict, toPy, toWire, type WireMap } from '../bus/values.ts';
+import { tags } from '../bus/tags.ts';
+import { isWireMap, type Py, PyDict, toPy, toWire, type WireMap } from '../bus/values.ts';
 import type { JobCache } from '../returners/contract.ts';
 import { STORE_SLOT } from '../returners/local_cache.ts';
 import { type ControlledClient, openLocalClient } from './client.ts';
@@ -21,12 +22,16 @@ export interface RunSettings {
   user: string;
   /** Takes progress as it comes: prints it, or passes it on. */
   progress?: (data: Py, outputter?: string) => void;
+  /** Takes what functions print. */
+  print?: (text: string) => void;
 }
 
 /** A run's context and the way to end what it opened. */
 export interface OpenRun {
   ctx: RunnerCtx;
   client: ControlledClient;
+  /** Whether a master runs. */
+  running: boolean;
   close(): Promise<void>;
 }
 
@@ -46,6 +51,7 @@ export async function openRun(opts: Opts, log: Log, settings: RunSettings): Prom
     },
   );
   const jobs = jobCacheBeside(opts, log, store);
+  const pending = new Set<Promise<void>>();
   const ctx: RunnerCtx = {
     opts,
     log,
@@ -55,7 +61,17 @@ export async function openRun(opts: Opts, log: Log, settings: RunSettings): Prom
     jobs,
     jid: settings.jid,
     retcode: 0,
-    progress: (data, outputter) => settings.progress?.(data, outputter),
+    progress: (data, outputter) => {
+      settings.progress?.(data, outputter);
+      const wire = toWire(data);
+      const told = client.fire(
+        tags.runProgress(settings.jid),
+        isWireMap(wire) ? wire : { message: wire },
+        `jid/${settings.jid}`,
+      );
+      pending.add(told.catch((e) => log.debug(`Progress was not told: ${messageOf(e)}`)));
+    },
+    print: (text) => (settings.print ?? ((t: string) => log.info(t)))(text),
     fire: (tag: string, data: WireMap) => client.fire(tag, data, `jid/${settings.jid}`),
     run: async (fun, args = [], kwargs = {}) => {
       const outcome = await callFunction('runner', fun, args, new PyDict(Object.entries(kwargs)), ctx);
@@ -68,7 +84,9 @@ export async function openRun(opts: Opts, log: Log, settings: RunSettings): Prom
   return {
     ctx,
     client,
+    running,
     close: async () => {
+      await Promise.all(pending);
       await client.close();
       await store.close();
     },

@@ -10,7 +10,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   returners: ['returners', 'bus'],
   reactor: ['reactor', 'bus', 'sls'],
   minion: ['minion', 'bus', 'sls', 'returners', 'reactor/schedule.ts'],
-  master: ['master', 'bus', 'sls', 'returners', 'reactor', 'minion/call.ts'],
+  master: ['master', 'bus', 'sls', 'returners', 'reactor', 'minion/call.ts', 'minion/call-local.ts'],
   api: ['api', 'bus/event.ts', 'bus/program.ts', 'sls/output', 'master/client.ts'],
 };
 

@@ -7,7 +7,7 @@ import type { Opts } from '../../bus/opts.ts';
 import type { Py, WireMap } from '../../bus/values.ts';
 import type { JobCache, ReturnerCtx } from '../../returners/contract.ts';
 import type { Fn } from '../../sls/signature.ts';
-import type { LocalClient } from '../client.ts';
+import type { ControlledClient, LocalClient } from '../client.ts';
 import type { KeyStore } from '../keys.ts';
 import type { MinionData } from '../minion-cache.ts';
 
@@ -15,14 +15,16 @@ export interface RunnerCtx {
   readonly opts: Opts;
   readonly log: Log;
   /** Publishes jobs and gathers returns through the running master. Throws SaltDaemonNotRunning where there is none. */
-  readonly client: LocalClient;
+  readonly client: LocalClient & Pick<ControlledClient, 'makeToken'>;
   readonly keys: KeyStore;
   readonly minions: MinionData;
   readonly jobs: JobCache & { readonly ctx: ReturnerCtx };
   /** The jid of this run. */
   readonly jid: string;
-  /** Prints progress at once (salt-run prints it, a reaction logs it) and fires `salt/run/<jid>/progress`-like events as the reference does. */
+  /** Tells how far it is: fires `salt/run/<jid>/progress`, and salt-run shows it at once. `data` is a map, usually {message}. */
   progress(data: Py, outputter?: string): void;
+  /** Prints text where the run's output goes: standard output of salt-run, the log elsewhere. A line end is added. */
+  print(text: string): void;
   fire(tag: string, data: WireMap): Promise<void>;
   /** Calls another runner function. */
   run(fun: string, args?: readonly Py[], kwargs?: Record<string, Py>): Promise<Py>;
