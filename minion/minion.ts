@@ -147,8 +147,6 @@ export class Minion {
     this.endNow(this.exitCode);
   }
 
-  // ---- masters
-
   private online(): MasterConnection[] {
     return this.connections.filter((c) => c.online);
   }
@@ -195,8 +193,6 @@ export class Minion {
   private async tell(tag: string, data: Wire): Promise<void> {
     await Promise.all(this.online().map((c) => this.talk(c).fire({ data, tag, pretag: null })));
   }
-
-  // ---- the minion's own bus
 
   /** `fire_master`: what is inside goes to the masters, waiting for those that are being connected. */
   private async relay({ data }: BusEvent): Promise<void> {
@@ -249,8 +245,6 @@ export class Minion {
       if (!this.stopping) this.parts.log.error(`The grains could not be found: ${messageOf(e)}`);
     }
   }
-
-  // ---- jobs and their returns
 
   /** Settles what an earlier life of this minion left, and listens for returns of jobs that outlived it. */
   private resume(cachedir: string): void {
