@@ -1,28 +1,21 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { merge, Subject, takeUntil } from 'rxjs';
 import { messageOf } from '../bus/errors.ts';
 import type { EventBus } from '../bus/event.ts';
 import { openBus } from '../bus/event-bus.ts';
-import { openEventLog } from '../bus/event-log.ts';
 import { JidSource } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
-import type { EventStore, KeyedStore } from '../bus/store/contract.ts';
+import type { KeyedStore } from '../bus/store/contract.ts';
 import { LmdbStore } from '../bus/store/lmdb.ts';
-import { MemoryEventStore } from '../bus/store/memory.ts';
 import type { PublishServer, RequestServer } from '../bus/transport/contract.ts';
 import { masterEventSockets, serveEventSockets } from '../bus/transport/ipc.ts';
-import { toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
-import { isSigAlgo, loadOrCreateKeyPair, type SigAlgo } from '../bus/wire/keys.ts';
-import { MasterSession, type MasterSessionOptions, signPublicKey } from '../bus/wire/master-session.ts';
-import { minionSignature } from '../bus/wire/minion-signature.ts';
-import type { JobCache, Returner } from '../returners/contract.ts';
-import localCache, { STORE_SLOT } from '../returners/local_cache.ts';
+import { toWire, type Wire, type WireMap } from '../bus/values.ts';
+import { loadOrCreateKeyPair } from '../bus/wire/keys.ts';
+import { MasterSession } from '../bus/wire/master-session.ts';
 import { parseArgs } from '../sls/args.ts';
-import type { Subject as Known } from '../sls/match/contract.ts';
-import { checkMinions } from '../sls/match/expected.ts';
-import { Access, type Expected } from './access.ts';
+import { Access } from './access.ts';
 import { AutoSign } from './autosign.ts';
 import { ClearCommands } from './clear-commands.ts';
 import { Control, type Order } from './control.ts';
@@ -43,10 +36,20 @@ import { Presence } from './presence.ts';
 import { Publisher } from './publish.ts';
 import { type Reactions, startReactions } from './reactions.ts';
 import { Requests } from './requests.ts';
-import { loadReturner, returnerCtx, startEventReturn } from './returners.ts';
+import { startEventReturn } from './returners.ts';
 import { Returns } from './returns.ts';
 import { KeyRotation } from './rotation.ts';
 import { Sessions } from './sessions.ts';
+import {
+  expectedBy,
+  jobCache,
+  openEventStore,
+  pingAll,
+  sessionSettings,
+  signatureCheck,
+  zmqPublishes,
+  zmqRequests,
+} from './setup.ts';
 import { SignIn } from './sign-in.ts';
 import { Tokens } from './tokens.ts';
 import { Upkeep } from './upkeep.ts';
@@ -57,6 +60,9 @@ export interface MasterParts {
   publishes?: PublishServer;
   compilePillar?: CompilePillar;
 }
+
+/** How long a stopping master lets requests that it took end, ms. */
+const SETTLE_MS = 1000;
 
 /** A running master. */
 export interface Master {
@@ -155,7 +161,7 @@ async function build(
     () => publishes.peers(),
     () => keys.acceptedIds(),
   );
-  const gathering: GatherParts = { bus, publisher, connected: () => presence.connected() };
+  const gathering: GatherParts = { bus, publisher, absent: (id) => presence.absent(id) };
   const keepRun = (ret: WireMap): Promise<void> => jobs.keepRun(ret, opts.str('id', 'master'));
   const keeps = opts.flag('runner_returns', true) ? keepRun : undefined;
   const processes = new JobProcesses(opts, bus, log, undefined, keeps);
@@ -239,6 +245,7 @@ async function build(
     });
   closers.push(async () => {
     stopped$.next();
+    await requests.settled(SETTLE_MS);
     await requestServer.close();
   });
   const host = opts.str('interface', '0.0.0.0');
@@ -271,121 +278,5 @@ async function build(
     orders,
     ports,
     stop,
-  };
-}
-
-function openEventStore(opts: Opts, log: Log): Promise<EventStore> | EventStore {
-  // The configuration's `none` arrives as null.
-  return opts.get('event_log') === null
-    ? new MemoryEventStore({ count: 10_000 })
-    : openEventLog(opts, log.child('event_log'));
-}
-
-/** Seconds for which a request is good when the configuration leaves the reference's "for ever". A negative `request_server_ttl` keeps that. */
-const REQUEST_TTL = 300;
-
-async function sessionSettings(
-  opts: Opts,
-  key: Awaited<ReturnType<typeof loadOrCreateKeyPair>>,
-  minions: Sessions,
-  pki: string,
-): Promise<MasterSessionOptions> {
-  const ttl = opts.num('request_server_ttl');
-  const algo = opts.str('publish_signing_algorithm', 'PKCS1v15-SHA1');
-  const settings: MasterSessionOptions = {
-    key,
-    minions,
-    minimumVersion: opts.num('minimum_auth_version', 3),
-    requestTtl: ttl < 0 ? 0 : ttl || REQUEST_TTL,
-  };
-  if (opts.flag('sign_pub_messages', true) && isSigAlgo(algo)) settings.publishSigning = algo;
-  if (opts.flag('master_sign_pubkey')) {
-    const name = opts.str('master_sign_key_name', 'master_sign');
-    const kept = join(pki, opts.str('master_pubkey_signature') || 'master_pubkey_signature');
-    if (opts.flag('master_use_pubkey_signature') && existsSync(kept)) {
-      const text = readFileSync(kept, 'utf8');
-      settings.publicKeySignature = () => text;
-    } else {
-      const signing = await loadOrCreateKeyPair(pki, name, opts.num('keysize', 2048));
-      settings.publicKeySignature = (pem, by) => signPublicKey(signing, pem, by);
-    }
-  }
-  return settings;
-}
-
-/** Who a target means: accepted keys and what is cached of them, read only as far as the target needs. */
-function expectedBy(opts: Opts, cache: MinionCache, ids: () => readonly string[], log: Log): Expected {
-  return (tgt, tgtType, delimiter) => {
-    const known = ids().map(
-      (id): Known => ({
-        id,
-        get grains() {
-          return cache.grains(id);
-        },
-        get pillar() {
-          return cache.pillar(id);
-        },
-      }),
-    );
-    return checkMinions(tgtType, toPy(tgt), known, {
-      nodegroups: opts.dict('nodegroups'),
-      ...(delimiter === undefined ? {} : { delimiter }),
-      onError: (message) => log.error(message),
-    });
-  };
-}
-
-function jobCache(
-  opts: Opts,
-  log: Log,
-  store: KeyedStore,
-): [Returner & { jobCache: JobCache }, ReturnType<typeof returnerCtx>] {
-  const name = opts.str('master_job_cache', 'local_cache');
-  const ctx = returnerCtx(opts, log, name);
-  if (name === 'local_cache') {
-    ctx.context.set(STORE_SLOT, store);
-    return [localCache, ctx];
-  }
-  const returner = loadReturner(name, ctx);
-  if (!returner.jobCache) throw new Error(`returner ${name} cannot be the master_job_cache`);
-  return [{ ...returner, jobCache: returner.jobCache }, ctx];
-}
-
-/** `require_minion_sign_messages` and `drop_messages_signature_fail` over returns. */
-function signatureCheck(opts: Opts, sessions: Sessions, log: Log): (load: WireMap) => boolean {
-  const required = opts.flag('require_minion_sign_messages');
-  const drop = opts.flag('drop_messages_signature_fail');
-  const wanted = opts.str('signing_algorithm', 'PKCS1v15-SHA1');
-  const algo: SigAlgo = isSigAlgo(wanted) ? wanted : 'PKCS1v15-SHA1';
-  return (load) => {
-    if (load['sig'] === undefined && !required) return true;
-    const key = sessions.publicKey(String(load['id']));
-    const verdict = key ? minionSignature(load, key, algo) : 'bad';
-    if (verdict === 'good') return true;
-    log.critical(`The signature of a return of ${String(load['id'])} is ${verdict === 'bad' ? 'wrong' : 'missing'}`);
-    return verdict === 'absent' ? !required : !drop;
-  };
-}
-
-async function pingAll(publisher: Publisher, user: string): Promise<void> {
-  const order = { tgt: '*' as Wire, tgtType: 'glob', fun: 'test.ping', arg: [], ret: '', user };
-  await publisher.publish({ ...order, origin: 'master' });
-}
-
-async function zmqPublishes(opts: Opts): Promise<PublishServer> {
-  const { ZmqPublishServer } = await import('../bus/transport/zeromq.ts');
-  return new ZmqPublishServer({ ...zmqOptions(opts), highWater: opts.num('pub_hwm', 1000) });
-}
-
-async function zmqRequests(opts: Opts): Promise<RequestServer> {
-  const { ZmqRequestServer } = await import('../bus/transport/zeromq.ts');
-  return new ZmqRequestServer(zmqOptions(opts));
-}
-
-function zmqOptions(opts: Opts): { heartbeatInterval: number; heartbeatTimeout: number; backlog: number } {
-  return {
-    heartbeatInterval: opts.num('zmq_heartbeat_ivl', 10_000),
-    heartbeatTimeout: opts.num('zmq_heartbeat_timeout', 30_000),
-    backlog: opts.num('zmq_backlog', 1000),
   };
 }

@@ -30,13 +30,25 @@ export class Presence {
       const value = grains?.get(key);
       if (Array.isArray(value)) list.push(...value.filter((a): a is string => typeof a === 'string'));
     }
-    this.addresses.set(id, { updated, list });
-    return list;
+    // Every machine has a loopback address: it tells something only of one that has no other.
+    const telling = list.filter((a) => !isLoopback(a));
+    const kept = telling.length ? telling : list;
+    this.addresses.set(id, { updated, list: kept });
+    return kept;
   }
 
   /** Ids connected now. */
   connected(): ReadonlySet<string> {
     return new Set(this.addressesConnected().keys());
+  }
+
+  /**
+   * Whether an id is known not to be connected: somebody is, and the id, whose addresses are known, is not. Of one that never
+   * was here nothing is known.
+   */
+  absent(id: string): boolean {
+    const now = this.connected();
+    return now.size > 0 && !now.has(id) && this.cache.updated('grains', id) !== undefined;
   }
 
   /** Ids connected now, each with the address it is taken to connect from. */

@@ -79,6 +79,7 @@ export class Requests {
   private readonly told = new Map<string, { at: number; count: number }>();
   private readonly badLoad = encodeNetwork(REFUSAL.badLoad);
   private readonly routingError = encodeNetwork(ROUTING_ERROR);
+  private open = 0;
   private lastNoise = 0;
   private noise = 0;
 
@@ -193,6 +194,7 @@ export class Requests {
   /** Runs a handler; what it throws is logged and answers the empty text, as the reference does. */
   private async run(cmd: string, work: () => Wire | undefined | Promise<Wire | undefined>): Promise<Wire | undefined> {
     const started = performance.now();
+    this.open++;
     try {
       return await work();
     } catch (e) {
@@ -201,8 +203,18 @@ export class Requests {
       this.p.log.debug(e instanceof Error ? (e.stack ?? '') : String(e));
       return '';
     } finally {
+      this.open--;
       this.measure(cmd, started);
     }
+  }
+
+  /** Settles when every request that was taken is answered, at the latest after so many ms. */
+  async settled(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    while ((this.open > 0 || this.costly.length > 0) && performance.now() < end)
+      await new Promise((r) => setTimeout(r, 2));
+    // The last answers leave in the turn in which their handlers end.
+    await new Promise((r) => setImmediate(r));
   }
 
   private measure(cmd: string, started: number): void {

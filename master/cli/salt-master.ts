@@ -184,6 +184,9 @@ function own(dir: string, user: string): void {
 const STOP_MS = 2000;
 
 main().catch((e) => {
+  // A configuration that cannot be read was told by whoever read it.
+  const told = e instanceof SaltError && e.code === 'SaltConfigurationError' && 'file' in e.details;
+  if (told) process.exit(e.exitCode);
   if (e instanceof SaltError) process.stderr.write(`[CRITICAL] ${e.message}\n`);
   else process.stderr.write(`[CRITICAL] ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
   process.exit(e instanceof SaltError ? e.exitCode : 1);
