@@ -1,6 +1,7 @@
 import { type Py, PyDict } from '../bus/values.ts';
+import { attributeError, indexError } from './python-errors.ts';
 import { REQUISITES } from './requisites.ts';
-import { deepCopy, hashable, objectTypeName, repr, str } from './values.ts';
+import { deepCopy, hashable, objectTypeName, repr, str, typeName } from './values.ts';
 
 /** High data: id to `{state: [function, {argument: value} …], __sls__, …}`. */
 export type High = PyDict;
@@ -49,8 +50,9 @@ export function verifyHigh(high: Py): string[] {
   for (const [id, body] of high) {
     const sls = body instanceof PyDict ? str(body.get('__sls__') ?? null) : '';
     if (!isText(id)) {
+      if (!(body instanceof PyDict)) throw indexError(body as Py);
       errors.push(
-        `ID '${str(id)}' in SLS '${sls}' is not formed as a string, but is type ${objectTypeName(id)}. It may need to be quoted.`,
+        `ID '${str(id)}' in SLS '${sls}' is not formed as a string, but is type ${typeName(id)}. It may need to be quoted.`,
       );
     } else if (id.startsWith('__')) continue;
     const ID = str(id);
@@ -59,7 +61,8 @@ export function verifyHigh(high: Py): string[] {
       continue;
     }
     for (const [key, run] of body) {
-      const state = str(key);
+      if (!isText(key)) throw attributeError(key, 'startswith');
+      const state = key;
       if (state.startsWith('__')) continue;
       if (run === null) {
         errors.push(
