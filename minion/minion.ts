@@ -249,6 +249,7 @@ export class Minion {
   /** Settles what an earlier life of this minion left, and listens for returns of jobs that outlived it. */
   private resume(cachedir: string): void {
     const survivors = runningJobs(cachedir);
+    this.returns.claim();
     this.jobs.settleUnfinished(survivors);
     if (survivors.length) this.chores.every(SURVIVORS_EVERY, () => this.returns.sweep());
   }

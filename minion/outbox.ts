@@ -47,6 +47,20 @@ export class Outbox {
     return this.names().length;
   }
 
+  /** The jobs whose returns wait on disk. */
+  jids(): string[] {
+    return this.names().flatMap((name) => {
+      try {
+        const letter = decodeBus(readFileSync(join(this.dir, name)));
+        const load = isWireMap(letter) ? letter['load'] : undefined;
+        return isWireMap(load) && typeof load['jid'] === 'string' ? [load['jid']] : [];
+      } catch {
+        // Delivered meanwhile, or damaged: the sweep tells of that.
+        return [];
+      }
+    });
+  }
+
   /**
    * Keeps the return on disk and tries once to deliver it; resolves when the try is over: true when the master has it. A disk
    * that takes nothing is logged, and the return is then sent from memory alone.

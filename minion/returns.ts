@@ -46,6 +46,11 @@ export class Returns {
     await sent;
   }
 
+  /** Notes the jobs whose returns an earlier life of this minion left here as done. */
+  claim(): void {
+    for (const jid of this.outbox.jids()) this.parts.seen.done(jid);
+  }
+
   /** Tries again to deliver what waits, where a master is there. */
   sweep(): void {
     if (this.parts.online() && this.outbox.waiting) void this.outbox.sweep();
@@ -64,5 +69,7 @@ export class Returns {
     const high = Math.max(low, opts.num('return_retry_timer_max', 10));
     const limits = { timeout: (low + (high - low) * random()) * 1000, tries: opts.num('return_retry_tries', 3) };
     await this.parts.to(to).request(MINION_COMMAND.return, { id: opts.str('id'), ...load }, limits);
+    // Also for returns that a job left here itself because its minion had died.
+    this.parts.seen.done(String(load['jid'] ?? ''));
   }
 }

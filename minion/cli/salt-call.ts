@@ -2,7 +2,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SaltError } from '../../bus/errors.ts';
-import { consoleSink, Log } from '../../bus/log.ts';
+import type { Log } from '../../bus/log.ts';
 import type { Opts } from '../../bus/opts.ts';
 import { type Py, PyDict, toPy } from '../../bus/values.ts';
 import {
@@ -14,10 +14,10 @@ import {
   parseCommandLine,
   usageError,
 } from '../../sls/cli-options.ts';
-import { loadConfig } from '../../sls/config.ts';
 import { display } from '../../sls/output/output.ts';
 import { callLocally, isMasterless, localCalls } from '../call-local.ts';
 import { openLog } from '../open-log.ts';
+import { readConfig } from '../read-config.ts';
 import { type CallOutcome, shownReturn } from '../run-call.ts';
 
 function print(data: Py, out: string, opts: Opts, log: Log, retcode: number): void {
@@ -49,8 +49,7 @@ const roots = (given: Py | undefined): string[] =>
 /** The configuration under this command line. */
 function optionsOf(line: CommandLine, fun: string, words: readonly string[]): Opts {
   const dir = configDir(line, (text) => void process.stderr.write(text));
-  const startup = new Log('salt.config', consoleSink());
-  const opts = mergeCommandLine(loadConfig('call', { configDir: dir, log: startup, program: 'salt-call' }), line);
+  const opts = mergeCommandLine(readConfig('call', dir, 'salt-call'), line);
   const local = opts.flag('local');
   opts.set('caller', true);
   opts.set('__cli', 'salt-call');

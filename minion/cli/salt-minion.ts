@@ -2,12 +2,11 @@
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { messageOf, SaltError } from '../../bus/errors.ts';
-import { consoleSink, Log } from '../../bus/log.ts';
 import { CommandLineExit, configDir, mergeCommandLine, parseCommandLine } from '../../sls/cli-options.ts';
-import { loadConfig } from '../../sls/config.ts';
 import { becomeUser } from '../become-user.ts';
 import { Minion } from '../minion.ts';
 import { openLog } from '../open-log.ts';
+import { readConfig } from '../read-config.ts';
 import { zmqSockets } from '../sockets.ts';
 
 /** Goes on without the terminal; the first process ends. */
@@ -23,9 +22,8 @@ function background(words: readonly string[]): number {
 
 async function main(words: readonly string[]): Promise<number> {
   const line = parseCommandLine('salt-minion', words);
-  const startup = new Log('salt.config', consoleSink());
   const dir = configDir(line, (text) => void process.stderr.write(text));
-  const opts = mergeCommandLine(loadConfig('minion', { configDir: dir, log: startup, program: 'salt-minion' }), line);
+  const opts = mergeCommandLine(readConfig('minion', dir, 'salt-minion'), line);
   if (line.options.get('daemon') === true) return background(words);
   becomeUser(opts);
   const log = openLog(opts, 'salt.minion');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,6 +13,7 @@ import { MemoryNetwork } from '../../bus/transport/memory.ts';
 import { type Py, PyDict, type Wire, type WireMap } from '../../bus/values.ts';
 import type { PrivateKey } from '../../bus/wire/keys.ts';
 import { Minion } from '../../minion/minion.ts';
+import { spoolReturn } from '../../minion/outbox.ts';
 import { HandMaster, keyPairs } from './hand-master.ts';
 
 const skip = existsSync(resolve(process.env['BRINE_BUILD'] ?? '.build', 'minion/job-process.js'))
@@ -220,6 +221,27 @@ describe('a minion and its jobs', { skip }, () => {
     await until(() => returns(jid).length > 0, 'return');
     assert.equal(returns(jid)[0]?.['success'], false);
     assert.match(String(returns(jid)[0]?.['return']), /restarted while this job ran/);
+  });
+
+  test('a return that a job left on disk when its minion had died is the only one, however often the minion starts', async () => {
+    const jid = nextJid();
+    const cache = join(dir, 'cache');
+    mkdirSync(cache);
+    writeFileSync(join(cache, 'jids.log'), `S ${jid} cmd.run\n`);
+    spoolReturn(join(cache, 'returns'), {
+      load: { jid, fun: 'cmd.run', return: 'survived', retcode: 0, success: true },
+    });
+    for (let i = 0; i < 2; i++) {
+      lines = [];
+      await start();
+      await job('test.ping');
+      await minion.stop();
+      await over;
+    }
+    assert.deepEqual(
+      returns(jid).map((l) => l['return']),
+      ['survived'],
+    );
   });
 
   test('events of jobs and of programs at its socket are relayed to the master', async () => {
