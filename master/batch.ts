@@ -1,4 +1,5 @@
 import { SaltError } from '../bus/errors.ts';
+import { JidSource } from '../bus/jid.ts';
 import type { Wire, WireMap } from '../bus/values.ts';
 import { repr } from '../sls/values.ts';
 import type { JobRequest, LocalClient, MinionReturn, Publication } from './client.ts';
@@ -14,8 +15,8 @@ export interface BatchOrder {
   /** Stop at the first failure. */
   failhard: boolean;
   gatherJobTimeout: number;
-  /** The job id of all parts. */
-  jid: string;
+  /** The job id of all parts; made after the ping when absent. */
+  jid?: string;
 }
 
 /** Told what happens, in the order in which Salt prints it. */
@@ -24,6 +25,8 @@ export interface BatchListener {
   asked?(p: Publication): void;
   /** Ids that did not answer the ping: they get no job. */
   down?(id: string): void;
+  /** The job id of all parts is known. */
+  numbered?(jid: string): void;
   /** The next minions are about to start. */
   starting?(ids: readonly string[]): void;
   /** The state of the run changed; the third argument of the last call is not `progress`. */
@@ -81,6 +84,7 @@ class BatchRun {
   private halted = false;
   private all: string[] = [];
   private size = 1;
+  private jid = '';
   private readonly created = Date.now() / 1000;
 
   constructor(
@@ -93,6 +97,8 @@ class BatchRun {
     const down = await this.ask();
     if (!this.all.length) return;
     this.size = batchSize(this.order.size, this.all.length);
+    this.jid = this.order.jid ?? new JidSource().next();
+    this.listener.numbered?.(this.jid);
     this.listener.state?.(this.state(), 'new');
     for (const id of down) this.listener.down?.(id);
     try {
@@ -133,7 +139,7 @@ class BatchRun {
 
   private settle({ id, ret }: BatchResult): void {
     this.active.delete(id);
-    if (ret) this.done[id] = { ret: ret.ret, retcode: ret.retcode, jid: this.order.jid };
+    if (ret) this.done[id] = { ret: ret.ret, retcode: ret.retcode, jid: this.jid };
     else this.failed[id] = 'timeout';
     if (this.order.wait > 0) this.waits.push(Date.now() + this.order.wait * 1000);
     if (this.order.failhard && ret && ret.retcode > 0) this.halted = true;
@@ -153,7 +159,8 @@ class BatchRun {
 
   /** Runs one part; each of its minions ends in the inbox, answered or not. */
   private async follow(ids: readonly string[]): Promise<void> {
-    const { job, jid, gatherJobTimeout } = this.order;
+    const { job, gatherJobTimeout } = this.order;
+    const { jid } = this;
     const left = new Set(ids);
     const stream = this.client
       .run({ ...job, tgt: [...ids], tgtType: 'list', jid }, { gatherJobTimeout })
@@ -191,9 +198,10 @@ class BatchRun {
 
   /** The run as Salt's batch events carry it. */
   private state(): WireMap {
-    const { job, order } = { job: this.order.job, order: this.order };
+    const { order } = this;
+    const { job } = order;
     return {
-      jid: order.jid,
+      jid: this.jid,
       all_minions: this.all,
       pending: [...this.pending],
       active: Object.fromEntries(this.active),

@@ -14,8 +14,8 @@ export interface Patience {
 export interface GatherParts {
   bus: EventBus;
   publisher: Publisher;
-  /** Ids that are connected now, to tell silence from absence. */
-  connected: () => ReadonlySet<string>;
+  /** Whether an id, one that has been here before, is known not to be connected now: absence as against silence. */
+  absent: (id: string) => boolean;
 }
 
 /** How long a minion that says it does not run the job may still be sending its return, ms. */
@@ -44,8 +44,9 @@ function worst(retcode: unknown): number {
 }
 
 /**
- * Publishes a job and yields its returns as they come. A minion that is silent for `timeout` seconds is asked by find_job: while it says that it runs the job it
- * is waited for; one that does not answer within `gather_job_timeout` is yielded as lost. Stops when the caller leaves.
+ * Publishes a job and yields its returns as they come. Minions that are silent for `timeout` seconds are asked by find_job, and
+ * those that still run the job again every `gather_job_timeout` seconds; one that does not answer within that time, or does not
+ * run the job, is yielded as lost. Stops when the caller leaves.
  */
 export async function* gather(
   parts: GatherParts,
@@ -132,8 +133,9 @@ class Round {
       const left = deadline - performance.now();
       if (left > 0) await this.inbox.wait(left);
       else {
+        const asked = performance.now();
         yield* this.ask();
-        deadline = performance.now() + this.patience.timeout * 1000;
+        deadline = asked + this.patience.gatherJobTimeout * 1000;
       }
     }
   }
@@ -153,7 +155,6 @@ class Round {
     const idle = [...this.pending].some((id) => answers.get(id) === false);
     if (idle && !this.over) await this.inbox.wait(GRACE_MS);
     yield* this.taken();
-    const connected = this.parts.connected();
     for (const id of [...this.pending]) {
       const runs = answers.get(id);
       if (runs === true) continue;
@@ -164,7 +165,7 @@ class Round {
         retcode: 1,
         success: false,
         load: { id, jid: this.publication.jid },
-        lost: runs === false ? 'no return' : connected.has(id) ? 'no response' : 'not connected',
+        lost: runs === false ? 'no return' : this.parts.absent(id) ? 'not connected' : 'no response',
       });
     }
     yield* this.lost.splice(0);

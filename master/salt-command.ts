@@ -254,18 +254,18 @@ class SaltCommand {
       wait: Number(wait),
       failhard: this.on('failhard'),
       gatherJobTimeout: this.opts.num('gather_job_timeout', 10),
-      jid: this.p.batchJid ?? new JidSource().next(),
+      ...(this.p.batchJid === undefined ? {} : { jid: this.p.batchJid }),
     };
     const fired: Promise<void>[] = [];
     const results: BatchResult[] = [];
     for await (const r of runBatch(this.p.client, order, {
       asked: (p) => {
-        if (p.minions.length) this.p.started?.(order.jid);
-        else this.print(quiet ? NOBODY : `${NOBODY}No minions matched the target.\n`);
+        if (!p.minions.length) this.print(quiet ? NOBODY : `${NOBODY}No minions matched the target.\n`);
       },
+      numbered: (jid) => this.p.started?.(jid),
       down: (id) => quiet || this.print(`Minion ${id} did not respond. No job will be sent.\n`),
       starting: (ids) => quiet || this.print(`\nExecuting run on ${repr([...ids].sort())}\n\n`),
-      state: (state, stage) => fired.push(this.tell(order.jid, state, stage)),
+      state: (state, stage) => fired.push(this.tell(str(state['jid'] as string), state, stage)),
     })) {
       results.push(r);
       if (!quiet && r.ret) this.showPart(r.id, r.ret);

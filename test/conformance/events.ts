@@ -26,6 +26,8 @@ interface Group {
   readonly story: boolean;
 }
 
+/** Settings of the recording master that its events show. */
+const RECORDED_ON = { timeout: 15, gather_job_timeout: 15 };
 /** How long events may take after the last step, ms. */
 const PATIENCE = 4000;
 /** The reference's maintenance loop, in which keys that were taken away make it turn the session key. */
@@ -74,8 +76,24 @@ function upAtFirst(cases: readonly EventCase[], ids: readonly string[]): string[
   });
 }
 
+/** What a case is compared by, as its recording was cut: presence has cases of its own and is left out of all others. */
+function concerns(c: EventCase): (tag: string) => boolean {
+  if (!c.conf?.master?.['presence_events']) return () => true;
+  const wanted = c.events.every((e) => PRESENCE.test(e.tag));
+  return (tag) => PRESENCE.test(tag) === wanted;
+}
+const PRESENCE = /^salt\/presence\//;
+
+/** Waits for the next round of the master's maintenance, so that what a case starts with is told once before it begins. */
+async function nextRound(c: EventCase, stage: Stage): Promise<void> {
+  const interval = Number(c.conf?.master?.['loop_interval'] ?? 0);
+  if (!c.conf?.master?.['presence_events'] || !c.events.every((e) => PRESENCE.test(e.tag))) return;
+  await stage.hears(/^salt\/presence\/present$/, interval * 1500);
+}
+
 async function runCase(c: EventCase, stage: Stage, story: boolean): Promise<CaseResult> {
   stage.begin();
+  await nextRound(c, stage);
   const codes: (number | string)[] = [];
   for (const step of c.do) {
     const code = await stage.do(step);
@@ -88,7 +106,8 @@ async function runCase(c: EventCase, stage: Stage, story: boolean): Promise<Case
   };
   const at = { lab: stage.place.root };
   // The session key is turned some time after a key was taken away, whatever the story is at by then.
-  const heard = () => (story ? stage.heard().filter((e) => e.tag !== 'key') : stage.heard());
+  const mine = concerns(c);
+  const heard = () => stage.heard().filter((e) => mine(e.tag) && !(story && e.tag === 'key'));
   const minion = c.minion_events && onlyMinion(c, stage);
   const onMinion = () => (minion === undefined ? [] : stage.heardOn(minion));
   const wantOnMinion = { events: c.minion_events ?? [] };
@@ -120,7 +139,10 @@ function onlyMinion(c: EventCase, stage: Stage): string | undefined {
 async function runGroup(group: Group, all: readonly EventCase[]): Promise<CaseResult[]> {
   const ids = minionsOf(group.cases);
   const minions = ids.length ? ids : minionsOf(all);
-  const stage = await Stage.open({ minions, over: group.conf });
+  const stage = await Stage.open({
+    minions,
+    over: { ...group.conf, master: { ...RECORDED_ON, ...group.conf.master } },
+  });
   const results: CaseResult[] = [];
   try {
     for (const c of all)

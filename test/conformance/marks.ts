@@ -1,6 +1,6 @@
 /** The marks that recorded answers carry in the place of what differs from run to run. */
 import { hostname } from 'node:os';
-import { isWireMap, PyDict, PyFloat, toWire, type Wire } from '../../bus/values.ts';
+import { isWireMap, PyDict, PyFloat, type Wire } from '../../bus/values.ts';
 import { machineName } from '../../sls/minion-id.ts';
 
 /** Plain JSON data, as recorded files hold it. */
@@ -16,6 +16,9 @@ const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g
 const FINGERPRINT = /\b(?:[0-9a-f]{2}:){15,}[0-9a-f]{2}\b/g;
 const PEM = /-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----\n?/g;
 const PRIVATE_PEM = /-----BEGIN (?:RSA )?PRIVATE KEY-----[\s\S]*?-----END (?:RSA )?PRIVATE KEY-----\n?/g;
+
+/** Numbers that are times: seconds since 1970, of this time. */
+const EPOCHS = [1.6e9, 2.6e9] as const;
 
 /** Marks by the key under which a value stands. */
 const BY_KEY: Readonly<Record<string, string>> = {
@@ -90,6 +93,7 @@ export class Marks {
     const mark = key === undefined ? undefined : (BY_KEY[key] ?? (/_pid$/.test(key) ? '<PID>' : undefined));
     if (mark !== undefined && v !== null && typeof v !== 'object') return mark;
     if (typeof v === 'string') return this.text(v);
+    if (typeof v === 'number' && v > EPOCHS[0] && v < EPOCHS[1]) return '<EPOCH>';
     if (Array.isArray(v)) return v.map((x) => this.data(x));
     if (typeof v === 'object' && v !== null)
       return Object.fromEntries(
@@ -113,7 +117,7 @@ function escaped(text: string): string {
 /** Wire form as plain JSON: byte strings as text, whole floats as numbers. */
 export function plainJson(v: Wire): Json {
   if (v instanceof PyFloat) return v.v;
-  if (v instanceof PyDict) return plainJson(toWire(v));
+  if (v instanceof PyDict) return Object.fromEntries([...v].map(([k, x]) => [String(k), plainJson(x as Wire)]));
   if (v instanceof Uint8Array) return Buffer.from(v).toString('utf8');
   if (Array.isArray(v)) return v.map(plainJson);
   if (isWireMap(v)) return Object.fromEntries(Object.keys(v).map((k) => [k, plainJson(v[k] ?? null)]));

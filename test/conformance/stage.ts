@@ -129,6 +129,12 @@ export class Stage {
     await this.quiet(400, 1500);
   }
 
+  /** Waits until an event of such a tag comes in this case. */
+  async hears(tag: RegExp, limit: number): Promise<void> {
+    const end = performance.now() + limit;
+    while (!this.heard().some((e) => tag.test(e.tag)) && performance.now() < end) await sleep(20);
+  }
+
   /** Waits until an event of a tag was heard at any time. */
   async everHeard(tag: string, limit: number): Promise<boolean> {
     const end = performance.now() + limit;
