@@ -3,11 +3,15 @@ import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { PyDict, toPy } from '../bus/values.ts';
 import { decodeBus } from '../bus/wire/payload.ts';
+import type { Calls } from '../minion/call.ts';
+import { localCalls } from '../minion/call-local.ts';
 import { compileReactions, type ReactionCall, type ReactionCtx, reactionCall } from '../reactor/reaction.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
 import { reactionRenderer } from '../reactor/render.ts';
 import { argspec } from '../sls/bind.ts';
 import { Roots } from '../sls/files/roots.ts';
+import type { CallBack } from '../sls/python/bridge.ts';
+import { type CallSource, SaltLookup } from '../sls/render/jinja.ts';
 import { loadModule } from './runner-call.ts';
 
 /** The frame's data: what follows the tag and two line feeds. */
@@ -16,8 +20,28 @@ function dataOf(frame: Uint8Array, tag: string): PyDict {
   return data instanceof PyDict ? data : new PyDict();
 }
 
+/** Execution functions as a master's own minion has them; nothing is loaded before a template calls one. */
+function functions(opts: Opts, log: Log): CallSource {
+  let calls: Calls | undefined;
+  const table = (): Calls => {
+    calls ??= localCalls(opts.with({ file_client: 'local' }), log);
+    return calls;
+  };
+  return {
+    has: (name) => table().has(name),
+    call: (name, args, kwargs) => table().call(name, args, kwargs),
+    names: () => table().names(),
+  };
+}
+
+const callBack =
+  (table: CallSource): CallBack =>
+  (name, args, kwargs) =>
+    name === '__has__' ? table.has(String(args[0])) : table.call(name, args, kwargs);
+
 /** Makes the function that turns a batch of events into reaction calls, an answer an event, in order. Never throws for what a file holds. */
 export function reactionCompiler(opts: Opts, log: Log): (events: readonly EventToReact[]) => ReactionCall[][] {
+  const table = functions(opts, log);
   let roots: Roots | undefined;
   const find = (path: string, saltenv: string): string | undefined => {
     roots ??= new Roots(opts);
@@ -27,6 +51,7 @@ export function reactionCompiler(opts: Opts, log: Log): (events: readonly EventT
     opts,
     log,
     render: reactionRenderer(opts, log, {
+      salt: { lookup: new SaltLookup(table), back: callBack(table) },
       find: (path, saltenv) => {
         const file = find(path, saltenv);
         return file === undefined ? undefined : { path: file, source: readFileSync(file, 'utf8') };

@@ -41,3 +41,29 @@ test('walk B: an event meets a rule, its job is queued, published, run, returned
     await place.close();
   }
 });
+
+test('templates of reactions call execution functions, in Jinja and in Python', { timeout: 60_000 }, async () => {
+  const place = await startPlace({
+    minions: [],
+    master: "reactor:\n  - 'jinja/*':\n    - salt://jinja.sls\n  - 'python/*':\n    - salt://python.sls\n",
+  });
+  try {
+    place.write(
+      'srv/salt/jinja.sls',
+      "said:\n  runner.event.send:\n    - tag: heard/jinja\n    - data: {text: {{ salt['test.echo'](data.word) }}, has: {{ 'cmd.run' in salt }}}\n",
+    );
+    place.write(
+      'srv/salt/python.sls',
+      "#!py\ndef run():\n    return {'said': {'runner.event.send': [{'tag': 'heard/python'}, {'data': {'text': __salt__['test.echo'](data['word'])}}]}}\n",
+    );
+    for (const kind of ['jinja', 'python']) {
+      const events = place.events();
+      await events.connect();
+      await events.fireEvent({ word: 'kettle' }, `${kind}/go`);
+      const got = await events.getEvent({ tag: `heard/${kind}`, wait: 15 });
+      assert.equal(got?.['text'], 'kettle', place.master.log());
+    }
+  } finally {
+    await place.close();
+  }
+});
