@@ -5,7 +5,8 @@ import { PyDict, toPy, toWire, type Wire } from '../bus/values.ts';
 import { asMap } from '../bus/wire/loads.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
-import { callFunction, type Form } from './runner-call.ts';
+import { noteRun } from './run-files.ts';
+import { callFunction, type Form, shownArgs } from './runner-call.ts';
 import { openRun } from './runner-context.ts';
 
 interface Message {
@@ -24,6 +25,11 @@ async function work(bytes: Uint8Array): Promise<Wire> {
   const args = Array.isArray(call['arg']) ? call['arg'].map((a) => toPy(a)) : [];
   const kwargs = toPy(call['kwarg'] ?? {});
   const run = await openRun(opts, log, { jid: String(call['jid']), user: String(call['user']) });
+  const facts = { fun: `${form}.${String(call['fun'])}`, jid: String(call['jid']), user: String(call['user']) };
+  const forget = noteRun(opts, log, facts.jid, {
+    ...facts,
+    fun_args: shownArgs(args, kwargs as PyDict).map((a) => toWire(a)),
+  });
   try {
     const outcome = await callFunction(
       form,
@@ -38,6 +44,7 @@ async function work(bytes: Uint8Array): Promise<Wire> {
       ...(outcome.retcode === undefined ? {} : { retcode: outcome.retcode }),
     };
   } finally {
+    forget();
     await run.close();
   }
 }
