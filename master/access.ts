@@ -35,9 +35,11 @@ export interface AskedJob {
 export interface Refusal {
   error: { name: string; message: string };
 }
+/** Answer to credentials that prove nothing. */
 export const NOT_AUTHENTICATED: Refusal = {
   error: { name: 'AuthenticationError', message: 'Authentication error occurred.' },
 };
+/** Answer to a proven caller whom no rule allows this. */
 export const NOT_AUTHORIZED: Refusal = {
   error: { name: 'AuthorizationError', message: 'Authorization error occurred.' },
 };

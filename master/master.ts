@@ -72,6 +72,7 @@ export interface Master {
   readonly processes: JobProcesses;
   readonly gathering: GatherParts;
   readonly jobs: Jobs;
+  readonly presence: Presence;
   readonly access: Access;
   readonly requests: Requests;
   readonly upkeep: Upkeep;
@@ -270,6 +271,7 @@ async function build(
     processes,
     gathering,
     jobs,
+    presence,
     access,
     requests,
     upkeep,

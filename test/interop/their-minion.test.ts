@@ -220,7 +220,7 @@ describe('a minion of the reference under our master', { skip }, () => {
     });
     await client.close();
     client = openLocalClient(host.opts);
-    await until(() => host.master.gathering.connected().has('their-minion'), 30_000);
+    await until(() => host.master.presence.connected().has('their-minion'), 30_000);
     let answer: Record<string, Wire> = {};
     const end = Date.now() + 30_000;
     while (!answer['their-minion'] && Date.now() < end) answer = await client.cmd('*', 'test.ping', [], { timeout: 3 });
