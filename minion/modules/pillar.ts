@@ -17,6 +17,8 @@ const doc = docFor('pillar');
 /** The default that stands for none given. */
 const NOT_SET = '<Constant.NOT_SET>';
 const isList = (v: Py): v is Py[] => Array.isArray(v) && !(v instanceof PyTuple);
+/** A value, None included, or what stands for a missing one. */
+const or = (v: Py | undefined, otherwise: Py): Py => (v === undefined ? otherwise : v);
 const given = (v: Py | undefined): v is Py => v !== null && v !== undefined;
 
 /** What a compilation may be asked for besides. */
@@ -64,8 +66,8 @@ function get(a: Args, ctx: ModuleCtx): Py {
   if (fallback === undefined && !ctx.opts.flag('pillar_raise_on_missing')) fallback = '';
   const pillar = current(a, ctx);
   const find = (otherwise: Py | undefined): Py | undefined => {
-    if (typeof key !== 'string') return pillar.get(key) ?? otherwise;
-    return traverse(pillar, key, str(a['delimiter'] as Py)) ?? otherwise;
+    const value = typeof key === 'string' ? traverse(pillar, key, str(a['delimiter'] as Py)) : pillar.get(key);
+    return value === undefined ? otherwise : value;
   };
   if (truth(a['merge'] as Py)) {
     const lists = given(a['merge_nested_lists']) ? truth(a['merge_nested_lists']) : ctx.opts.flag('pillar_merge_lists');
@@ -99,7 +101,7 @@ function item(a: Args, ctx: ModuleCtx): PyDict {
   const pillar = current(a, ctx);
   const delimiter = given(a['delimiter']) ? str(a['delimiter']) : ':';
   const fallback = given(a['default']) ? a['default'] : '';
-  return new PyDict((a['args'] as Py[]).map((k): [Py, Py] => [k, traverse(pillar, str(k), delimiter) ?? fallback]));
+  return new PyDict((a['args'] as Py[]).map((k): [Py, Py] => [k, or(traverse(pillar, str(k), delimiter), fallback)]));
 }
 
 function items(a: Args, ctx: ModuleCtx): PyDict {
@@ -221,7 +223,7 @@ export default {
       (a, ctx: ModuleCtx) =>
         filterBy(
           a['lookup_dict'] as Py,
-          traverse(ctx.pillar, str(a['pillar'] as Py)) ?? [],
+          or(traverse(ctx.pillar, str(a['pillar'] as Py)), []),
           a['merge'] as Py,
           a['default'] as Py,
           a['base'] as Py,
