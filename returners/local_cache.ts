@@ -25,8 +25,8 @@ const jids = new WeakMap<Map<string, unknown>, JidSource>();
 async function store(ctx: ReturnerCtx): Promise<KeyedStore> {
   const open = ctx.context.get(STORE_SLOT) as KeyedStore | undefined;
   if (open) return open;
-  const { openLmdb } = await import('../bus/store/lmdb.ts');
-  const opened = await openLmdb(join(ctx.opts.str('cachedir'), 'data.mdb'), { readOnly: true });
+  const { LmdbStore } = await import('../bus/store/lmdb.ts');
+  const opened = await LmdbStore.open(join(ctx.opts.str('cachedir'), 'data'), { readOnly: true });
   ctx.context.set(STORE_SLOT, opened);
   return opened;
 }

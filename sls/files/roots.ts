@@ -83,7 +83,8 @@ export class Roots implements FileBackend {
 
   private ignored(rel: string): boolean {
     return (
-      this.ignoreGlobs.some((g) => fnmatch(rel, g)) || this.ignoreExpressions.some((x) => pyRegex(x).search(rel) !== null)
+      this.ignoreGlobs.some((g) => fnmatch(rel, g)) ||
+      this.ignoreExpressions.some((x) => pyRegex(x).search(rel) !== null)
     );
   }
 
