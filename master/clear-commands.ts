@@ -140,7 +140,7 @@ export class ClearCommands {
     const user = caller.user.startsWith('sudo_') ? this.p.access.masterUser : caller.user;
     const jid = this.p.jids.next();
     const inner = form === 'runner' ? kwarg : kwargOfWheel(load, kwarg);
-    const call = { form, fun, arg, kwarg: plainKwarg(inner), jid, user, origin: operator(user) } as const;
+    const call = { form, fun, arg, kwarg: plainKwarg(inner), jid, user, origin: operator(user), told: true } as const;
     if (form === 'runner') {
       // The result travels as an event; what fails is in it too.
       void this.p.processes.call(call);

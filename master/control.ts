@@ -86,7 +86,8 @@ export class Control {
   private async call(form: 'runner' | 'wheel', load: WireMap): Promise<Wire> {
     const { fun, arg } = load;
     if (typeof fun !== 'string') throw new SaltError('SaltInvocationError', 'A function is needed');
-    const user = this.userOf(load);
+    // A program that names nobody is UNKNOWN, as with the reference's clients.
+    const user = load['user'] === undefined ? 'UNKNOWN' : this.userOf(load);
     const wanted = load['jid'];
     const jid = typeof wanted === 'string' && wanted !== '' ? wanted : this.p.jids.next();
     const done = this.p.processes.call({
@@ -97,11 +98,13 @@ export class Control {
       jid,
       user,
       origin: operator(user),
+      ...(load['wait'] === true ? {} : { told: true }),
       ...cause(load),
     });
     const tag = `salt/${form === 'runner' ? 'run' : 'wheel'}/${jid}`;
     if (load['wait'] !== true) return { tag, jid };
-    const { return: value, success, retcode } = await done;
+    const { return: value, success, retcode, unknown } = await done;
+    if (unknown) throw new SaltError('KeyError', `'${fun}'`);
     return { tag, jid, return: value, success, ...(retcode === undefined ? {} : { retcode }) };
   }
 

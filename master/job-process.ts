@@ -6,7 +6,7 @@ import { asMap } from '../bus/wire/loads.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
 import { noteRun } from './run-files.ts';
-import { callFunction, type Form, shownArgs } from './runner-call.ts';
+import { callFunction, type Form, findFunction, shownArgs } from './runner-call.ts';
 import { openRun } from './runner-context.ts';
 
 interface Message {
@@ -14,10 +14,20 @@ interface Message {
   react?: Uint8Array;
   opts?: Uint8Array;
   call?: Uint8Array;
+  go?: true;
 }
 
 let opts = new Opts();
 let log = new Log('salt.runner', consoleSink());
+
+let goOn: (() => void) | undefined;
+/** Has the master announce the call, before anything that the call itself tells. */
+function announced(): Promise<void> {
+  return new Promise((resolve) => {
+    goOn = resolve;
+    process.send?.({ found: true });
+  });
+}
 
 async function work(bytes: Uint8Array): Promise<Wire> {
   const call = asMap(decodeBus(bytes)) ?? {};
@@ -26,6 +36,11 @@ async function work(bytes: Uint8Array): Promise<Wire> {
   const kwargs = toPy(call['kwarg'] ?? {});
   const run = await openRun(opts, log, { jid: String(call['jid']), user: String(call['user']) });
   const facts = { fun: `${form}.${String(call['fun'])}`, jid: String(call['jid']), user: String(call['user']) };
+  if (!findFunction(form, String(call['fun']), run.ctx)) {
+    await run.close();
+    return { return: `'${String(call['fun'])}' is not available.`, success: false, retcode: 254, unknown: true };
+  }
+  await announced();
   const forget = noteRun(opts, log, facts.jid, {
     ...facts,
     fun_args: shownArgs(args, kwargs as PyDict).map((a) => toWire(a)),
@@ -41,6 +56,8 @@ async function work(bytes: Uint8Array): Promise<Wire> {
     return {
       return: toWire(outcome.return),
       success: outcome.success,
+      // A function may have changed what it was given, and its `ret` event shows that.
+      fun_args: shownArgs(args, kwargs as PyDict).map((a) => toWire(a)),
       ...(outcome.retcode === undefined ? {} : { retcode: outcome.retcode }),
     };
   } finally {
@@ -73,6 +90,7 @@ process.on('message', (m: Message) => {
         process.exit(1);
       });
   }
+  if (m.go) goOn?.();
   if (m.call)
     work(m.call)
       .catch((e): Wire => ({ return: failure(e), success: false, retcode: 1 }))

@@ -20,17 +20,26 @@ export interface ProcessCall {
   user: string;
   origin: Origin;
   cause?: Cause;
+  /** The bus is told of a function that is not there, as with the reference's asynchronous calls; others only hear of it themselves. */
+  told?: true;
 }
 /** What came of it. */
 export interface ProcessOutcome {
   return: Wire;
   success: boolean;
   retcode?: number;
+  /** There is no such function. */
+  unknown?: true;
+}
+
+/** An outcome with the arguments as the function left them. */
+interface Finished extends ProcessOutcome {
+  funArgs?: Wire[];
 }
 
 interface Worker {
   child: ChildProcess;
-  busy?: { resolve(o: ProcessOutcome): void; timer?: NodeJS.Timeout };
+  busy?: { resolve(o: Finished): void; found(): void; timer?: NodeJS.Timeout };
   /** Counts down while it has nothing to do. */
   idle?: NodeJS.Timeout;
 }
@@ -39,7 +48,7 @@ interface Worker {
 const WARM_MS = 60_000;
 
 /**
- * Runs runner and wheel functions in forked processes of this same program, one call at a time each: `new` is fired before, `ret` after. A process is
+ * Runs runner and wheel functions in forked processes of this same program, one call at a time each: `new` is fired before, `ret` after (see `told` for functions that are not there). A process is
  * forked on first need; one stays warm for a while, none lives in an idle master. `runner_time_limit` (seconds, 0 none) ends what hangs.
  */
 export class JobProcesses {
@@ -72,21 +81,31 @@ export class JobProcesses {
     const options = { origin: call.origin, cause: call.cause ?? null };
     const [asNew, asReturn] =
       call.form === 'runner' ? [tags.runNew, tags.runReturn] : [tags.wheelNew, tags.wheelReturn];
-    this.bus.fire(asNew(call.jid), facts, options);
-    const outcome = await this.run(call);
+    let isTold = false;
+    const tell = (): void => {
+      isTold = true;
+      this.bus.fire(asNew(call.jid), facts, options);
+    };
+    const { funArgs, ...outcome } = await this.run(call, tell);
+    if (outcome.unknown && !call.told) return outcome;
     const ret: WireMap = { ...facts, return: outcome.return, success: outcome.success };
+    if (outcome.unknown && call.form === 'runner') {
+      ret['fun'] = call.fun;
+      delete ret['user'];
+    } else if (!isTold) tell();
+    if (funArgs) ret['fun_args'] = funArgs;
     if (outcome.retcode !== undefined) ret['retcode'] = outcome.retcode;
     this.bus.fire(asReturn(call.jid), ret, options);
     await this.keep?.(ret);
     return outcome;
   }
 
-  private run(call: ProcessCall): Promise<ProcessOutcome> {
+  private run(call: ProcessCall, found: () => void): Promise<Finished> {
     if (this.closed) return Promise.resolve({ return: 'The master is stopping', success: false, retcode: 1 });
     const worker = [...this.workers].find((w) => !w.busy && w.child.connected) ?? this.fork();
     clearTimeout(worker.idle);
     return new Promise((resolve) => {
-      worker.busy = { resolve };
+      worker.busy = { resolve, found };
       const limit = this.opts.num('runner_time_limit');
       if (limit > 0)
         worker.busy.timer = setTimeout(() => {
@@ -112,7 +131,11 @@ export class JobProcesses {
     this.workers.add(worker);
     child.send({ opts: encodeBus(this.opts.data) });
     child.on('message', (m) => {
-      const bytes = (m as { outcome?: Uint8Array }).outcome;
+      const { outcome: bytes, found } = m as { outcome?: Uint8Array; found?: true };
+      if (found) {
+        worker.busy?.found();
+        child.send({ go: true });
+      }
       if (bytes) this.finish(worker, readOutcome(bytes));
     });
     child.on('error', (e) => this.log.error(`A job process failed: ${e.message}`));
@@ -129,7 +152,7 @@ export class JobProcesses {
     return worker;
   }
 
-  private finish(worker: Worker, outcome: ProcessOutcome): void {
+  private finish(worker: Worker, outcome: Finished): void {
     const busy = worker.busy;
     if (!busy) return;
     delete worker.busy;
@@ -159,10 +182,12 @@ export class JobProcesses {
   }
 }
 
-function readOutcome(bytes: Uint8Array): ProcessOutcome {
+function readOutcome(bytes: Uint8Array): Finished {
   const m = decodeBus(bytes);
   if (!isWireMap(m)) return { return: 'The job process answered nonsense', success: false, retcode: 1 };
-  const outcome: ProcessOutcome = { return: m['return'] ?? null, success: m['success'] === true };
+  const outcome: Finished = { return: m['return'] ?? null, success: m['success'] === true };
+  if (m['unknown'] === true) outcome.unknown = true;
+  if (Array.isArray(m['fun_args'])) outcome.funArgs = m['fun_args'];
   if (typeof m['retcode'] === 'number') outcome.retcode = m['retcode'];
   return outcome;
 }

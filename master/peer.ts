@@ -142,6 +142,7 @@ export class Peer {
       jid: this.p.jids.next(),
       user: id,
       origin: `minion/${id}`,
+      told: true,
     });
     return outcome.return;
   }

@@ -56,12 +56,16 @@ describe('runner functions in job processes of the master', () => {
     assert.equal(own[0]?.origin, 'operator/root');
   });
 
-  test('an unknown function and bad arguments are told, not thrown', async () => {
-    const unknown = await client.call('runner', 'test.nosuch');
-    assert.equal(unknown['return'], "'test.nosuch' is not available.");
-    assert.equal(unknown['success'], false);
-    for (const fun of ['../etc.passwd', 'constructor.x', 'test', 'test.constructor', 'test.arg.x'])
-      assert.equal((await client.call('runner', fun))['success'], false, fun);
+  test('a function that is not there is refused to its caller, and the bus hears nothing of it', async () => {
+    for (const fun of ['test.nosuch', '../etc.passwd', 'constructor.x', 'test', 'test.constructor', 'test.arg.x'])
+      await assert.rejects(client.call('runner', fun), { code: 'KeyError', message: `'${fun}'` });
+    assert.equal(seen.filter((e) => JSON.stringify(plain(e.data)).includes('nosuch')).length, 0);
+  });
+
+  test('of an asynchronous call the bus hears even that its function is not there', async () => {
+    const { tag } = plain(await client.call('runner', 'test.nosuch', [], {}, false)) as { tag: string };
+    await until(() => seen.some((e) => e.tag === `${tag}/ret`));
+    assert.equal(seen.find((e) => e.tag === `${tag}/ret`)?.data['return'], "'test.nosuch' is not available.");
   });
 
   test('the clear channel answers a runner at once and tells its result by event', async () => {
