@@ -25,7 +25,7 @@ const FILES = {
   'job.sls': `bench_job:
   local.test.arg:
     - tgt: bench-0
-    - args:
+    - arg:
       - {{ data['n'] }}
 `,
 };
@@ -78,7 +78,7 @@ async function measure(
       }
       return [...times.values()];
     };
-    await round(5);
+    if (!(await round(5)).length) throw new Error('no event had an effect');
     const idle = quantiles(await round(IDLE));
     sent = [];
     times = new Map();
