@@ -11,6 +11,7 @@ import { encodeBus } from '../bus/wire/payload.ts';
 import { type CallPlace, Calls, Modules, noMaster } from './call.ts';
 import { catalogOf } from './catalogs.ts';
 import { loadGrains } from './grains.ts';
+import { compilesOwnPillar, ownPillar, plainPillar } from './pillar.ts';
 import { cacheJob, runReturners } from './return-to.ts';
 import { type CallOutcome, runCall } from './run-call.ts';
 
@@ -22,6 +23,8 @@ export function isMasterless(opts: Opts): boolean {
 /** The functions of a call without a master. Grains are found when a function first looks at them. */
 export function localCalls(opts: Opts, log: Log): Calls {
   let grains: PyDict | undefined;
+  let pillar: PyDict | undefined;
+  const modules = new Modules(opts, log);
   const place: CallPlace = {
     opts,
     log,
@@ -29,13 +32,21 @@ export function localCalls(opts: Opts, log: Log): Calls {
       grains ??= loadGrains(opts, log);
       return grains;
     },
-    pillar: () => opts.dict('pillar'),
+    pillar: () => {
+      pillar ??= compilesOwnPillar(opts)
+        ? ownPillar({ opts, log, grains: place.grains() }, {}, (o, compiled) => {
+            const inner = new Calls(modules, { ...place, opts: o, pillar: () => compiled }, undefined);
+            return plainPillar(inner, inner.context);
+          })
+        : opts.dict('pillar');
+      return pillar;
+    },
     master: noMaster,
     fireLocal: (tag, data) => fireAtDaemon(opts, tag, data),
     daemon: order,
     catalog: (kind) => catalogOf(kind, opts, log),
   };
-  return new Calls(new Modules(opts, log), place, undefined);
+  return new Calls(modules, place, undefined);
 }
 
 /** Runs a function without a master, in this process; its return goes to the returners that are asked for, and to nobody else. */

@@ -22,6 +22,20 @@ export interface CallPlace {
   catalog?(kind: 'states' | 'returners' | 'runners' | 'renderers'): Catalog;
 }
 
+/** A place whose functions can be handed on one by one. */
+function bound(place: CallPlace): CallPlace {
+  return {
+    opts: place.opts,
+    log: place.log,
+    grains: place.grains.bind(place),
+    pillar: place.pillar.bind(place),
+    master: place.master,
+    fireLocal: place.fireLocal.bind(place),
+    daemon: place.daemon.bind(place),
+    ...(place.catalog ? { catalog: place.catalog.bind(place) } : {}),
+  };
+}
+
 /** A link where no master is: every request is an error. */
 export const noMaster: MasterLink = {
   available: false,
@@ -137,6 +151,13 @@ export class Calls implements CallTable {
       context,
       fireLocal: place.fireLocal.bind(place),
       daemon: place.daemon.bind(place),
+      derive: ({ opts, pillar }) =>
+        new Calls(
+          modules,
+          { ...bound(place), ...(opts ? { opts } : {}), ...(pillar ? { pillar: () => pillar } : {}) },
+          job,
+          context,
+        ).ctx,
       ...(place.catalog ? { catalog: place.catalog.bind(place) } : {}),
     };
   }

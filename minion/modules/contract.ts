@@ -71,6 +71,8 @@ export interface ModuleCtx {
   fireLocal(tag: string, data: WireMap): boolean;
   /** What only the daemon's main thread can do (running jobs, kill, reload, beacons, schedule): a named order and its answer, blocking. */
   daemon(order: string, data?: WireMap): Py;
+  /** The same functions under other options or another pillar: what the templates of a state run or of a pillar see. */
+  derive?(changes: { readonly opts?: Opts; readonly pillar?: PyDict }): ModuleCtx;
   /** Other kinds of plug-ins as they load on this machine. */
   catalog?(kind: 'states' | 'returners' | 'runners' | 'renderers'): Catalog;
 }
