@@ -157,6 +157,22 @@ class SendQueue {
   }
 }
 
+/** A signal came in the middle of a system call: nothing is lost, the call is made again. */
+function interrupted(e: unknown): boolean {
+  const code = (e as NodeJS.ErrnoException).code;
+  return code === 'EINTR' || code === 'EAGAIN';
+}
+
+/** The next message of a socket, whatever signals come meanwhile. */
+async function received(socket: { receive(): Promise<Buffer[]> }): Promise<Buffer[]> {
+  for (;;)
+    try {
+      return await socket.receive();
+    } catch (e) {
+      if (!interrupted(e)) throw e;
+    }
+}
+
 /**
  * Port 4506, bound. `dropped` counts `framing` (not `[identity, empty, body]`), `send queue full`, `send failed` and `late reply`
  * (answered after closing). The addresses of peers are not known on this transport.
@@ -200,6 +216,7 @@ export class ZmqRequestServer implements RequestServer {
       try {
         parts = await this.socket.receive();
       } catch (e) {
+        if (this.state === 'open' && interrupted(e)) continue;
         if (this.state === 'open') this.subject.error(e);
         return;
       }
@@ -327,7 +344,7 @@ export class ZmqRequestClient implements RequestClient {
       w.socket = socket;
       if (!w.settled) {
         await socket.send(w.body);
-        const [reply] = await socket.receive();
+        const [reply] = await received(socket);
         w.settle({ reply: reply as Buffer });
       }
     } catch (e) {
@@ -539,6 +556,7 @@ export class ZmqPublishClient implements PublishClient {
       try {
         parts = await this.socket.receive();
       } catch (e) {
+        if (!this.closed && interrupted(e)) continue;
         if (!this.closed) this.subject.error(e);
         return;
       }
