@@ -20,6 +20,8 @@ export const tags = {
   jobReturn: (jid: string, id: string): string => `salt/job/${jid}/ret/${id}`,
   jobStart: (jid: string, id: string): string => `salt/job/${jid}/start/${id}`,
   jobProgress: (jid: string, id: string, run: number | string): string => `salt/job/${jid}/prog/${id}/${run}`,
+  /** A chunk of a state run that asks for an event (`fire_event`) is done. */
+  stateResult: (jid: string, id: string, what: string): string => `salt/state_result/${jid}/${id}/${what}`,
   jobSubError: (jid: string, id: string, fun: string): string => `salt/job/${jid}/sub/${id}/error/${fun}`,
   /** A refused publish; the reference leaves the job id out when there was none. */
   jobError: (jid: string): string => (jid ? `salt/job/${jid}/error` : 'salt/job/error'),
@@ -44,6 +46,9 @@ export const tags = {
   queueProcess: (queue: string): string => `salt/queue/${queue}/process`,
   /** On a minion's own bus: relay what is inside to the master. */
   fireMaster: 'fire_master',
+  /** On a minion's own bus: a job's request on its way to the master, and the answer to it. */
+  masterRequest: (id: string, master: string): string => `__master_req_channel_payload/${id}/${master}`,
+  masterAnswer: (id: string): string => `__master_req_channel_return/${id}`,
   /** On a minion's own bus: what its parts ask of each other. */
   pillarRefresh: 'pillar_refresh',
   moduleRefresh: 'module_refresh',

@@ -25,7 +25,10 @@ const entries = (kwarg: Wire): [Wire, Wire][] =>
 const positional = (arg: Wire): Wire[] =>
   Array.isArray(arg) ? [...arg] : typeof arg === 'string' ? [...arg] : arg === null ? [] : [arg];
 
-/** A local reaction as a publish order. `expr_form` is the old name of `tgt_type`. */
+/**
+ * A local reaction as a publish order. `expr_form` is the old name of `tgt_type`; the reference no longer knows it, and such a
+ * reaction then reaches nobody without a word.
+ */
 export function localOrder(r: QueuedReaction, user: string, again: boolean): PublishOrder {
   const { call } = r;
   const x = call.extra;

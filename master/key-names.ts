@@ -50,7 +50,9 @@ export function keyNames(pkiDir: string, state: KeyState): string[] {
 export function listKeys(pkiDir: string): KeyList {
   let local: string[] = [];
   try {
-    local = readdirSync(pkiDir).filter((f) => /^master.*\.(pem|pub)$/.test(f));
+    local = readdirSync(pkiDir, { withFileTypes: true })
+      .filter((f) => f.isFile() && /\.(pem|pub)$/.test(f.name))
+      .map((f) => f.name);
   } catch (e) {
     if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
   }

@@ -12,7 +12,6 @@ import { LmdbStore } from '../bus/store/lmdb.ts';
 import type { PublishServer, RequestServer } from '../bus/transport/contract.ts';
 import { masterEventSockets, serveEventSockets } from '../bus/transport/ipc.ts';
 import { toWire, type Wire, type WireMap } from '../bus/values.ts';
-import { loadOrCreateKeyPair } from '../bus/wire/keys.ts';
 import { MasterSession } from '../bus/wire/master-session.ts';
 import { parseArgs } from '../sls/args.ts';
 import { Access } from './access.ts';
@@ -25,6 +24,7 @@ import { JobProcesses } from './job-processes.ts';
 import { Jobs } from './jobs.ts';
 import { KeyDesk } from './key-desk.ts';
 import { openKeys } from './keys.ts';
+import { masterKeyPair } from './master-key.ts';
 import { Mine } from './mine.ts';
 import { MinionCache } from './minion-cache.ts';
 import { minionCommands } from './minion-commands.ts';
@@ -118,7 +118,7 @@ async function build(
   const keys = openKeys(opts);
   keys.prepare();
   const [masterKey, store, eventStore] = await Promise.all([
-    loadOrCreateKeyPair(keys.dir, 'master', opts.num('keysize', 2048)),
+    masterKeyPair(keys.dir, opts),
     LmdbStore.open(join(cachedir, 'data')),
     openEventStore(opts, log),
   ]);

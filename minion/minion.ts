@@ -82,7 +82,7 @@ export class Minion {
       seen: this.seen,
       random,
       online: () => this.online().length > 0,
-      to: (name) => this.connectionFor(name),
+      to: (name) => this.bus.telling(this.connectionFor(name)),
     });
     const inline = new InlineJobs({
       opts,
@@ -272,7 +272,7 @@ export class Minion {
   private async answer(what: string, load: WireMap, job: RunningJob): Promise<Wire> {
     if (what === 'fire') return this.bus.fire(String(load['tag']), load['data'] as WireMap);
     if (what === 'daemon') return this.order(String(load['order']), (load['data'] ?? {}) as WireMap);
-    return this.connectionFor(job.from).request(String(load['cmd']), (load['load'] ?? {}) as WireMap);
+    return this.bus.telling(this.connectionFor(job.from)).request(String(load['cmd']), (load['load'] ?? {}) as WireMap);
   }
 
   private order(name: string, data: WireMap): Wire | Promise<Wire> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { filter, firstValueFrom, from, map, merge, take } from 'rxjs';
 import type { EventBus } from '../bus/event.ts';
@@ -5,8 +6,10 @@ import { openBus } from '../bus/event-bus.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { MemoryEventStore } from '../bus/store/memory.ts';
+import { tags } from '../bus/tags.ts';
 import { type EventSockets, minionEventSockets, serveEventSockets } from '../bus/transport/ipc.ts';
 import type { WireMap } from '../bus/values.ts';
+import type { Requester } from './master-talk.ts';
 
 /** Events kept for late readers. */
 const KEPT_EVENTS = 1000;
@@ -38,6 +41,24 @@ export class OwnBus {
   fire(tag: string, data: WireMap): boolean {
     this.bus.fire(tag, data, { origin: `minion/${this.id}` });
     return true;
+  }
+
+  /**
+   * The way to a master for what jobs ask of it: each request and its answer is an event here, as in the reference. Only while
+   * somebody listens at the event socket, for such requests can be large.
+   */
+  telling(to: Requester): Requester {
+    return {
+      name: to.name,
+      request: async (cmd, load, options) => {
+        if (!this.sockets.readers) return to.request(cmd, load, options);
+        const id = randomUUID();
+        this.fire(tags.masterRequest(id, to.name), { ...load, cmd });
+        const ret = await to.request(cmd, load, options);
+        this.fire(tags.masterAnswer(id), { ret });
+        return ret;
+      },
+    };
   }
 
   /** Fires an event and waits for another that answers it: whether it came in time and did not say `complete: false`. */

@@ -108,7 +108,7 @@ export function bind(
   if (s.varName !== undefined) out[s.varName] = args.slice(s.plain.length);
   const rest = s.kwName === undefined ? undefined : new PyDict();
   for (const [key, value] of kwargs instanceof PyDict ? kwargs : Object.entries(kwargs)) {
-    if (typeof key !== 'string') throw new SaltError('TypeError', `${fun}() keywords must be strings`);
+    if (typeof key !== 'string') throw new SaltError('TypeError', 'keywords must be strings');
     if (s.names.has(key)) {
       if (Object.hasOwn(out, key))
         throw new SaltError('TypeError', `${fun}() got multiple values for argument '${key}'`);

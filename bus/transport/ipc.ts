@@ -106,6 +106,8 @@ export interface EventSocketOptions extends EventSocketAddresses {
 export interface EventSockets {
   /** Messages on the pull socket that were no event. */
   readonly malformed: number;
+  /** Connections that read now. */
+  readonly readers: number;
   close(): Promise<void>;
 }
 
@@ -121,6 +123,9 @@ export async function serveEventSockets(options: EventSocketOptions): Promise<Ev
     return {
       get malformed() {
         return firers.malformed;
+      },
+      get readers() {
+        return readers.size;
       },
       close: async () => {
         readers.close();
@@ -145,6 +150,10 @@ class Readers {
 
   constructor(private readonly o: EventSocketOptions) {
     this.subscription = o.bus.events$.subscribe((e) => this.take(e));
+  }
+
+  get size(): number {
+    return this.sockets.size;
   }
 
   add(socket: Socket): void {
