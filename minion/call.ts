@@ -9,6 +9,7 @@ import { PluginFolder } from '../sls/loader.ts';
 import type { ArgSpec, Fn } from '../sls/signature.ts';
 import { extmodsDir } from './extmods-dir.ts';
 import type { CallTable, Catalog, ExecutionModule, JobInfo, MasterLink, ModuleCtx } from './modules/contract.ts';
+import { PythonModules } from './python-modules.ts';
 
 /** What functions get to see; `grains` and `pillar` are asked for on first use. */
 export interface CallPlace {
@@ -56,6 +57,8 @@ export class Modules {
   /** Context of the call that makes a module load, for its `virtual`. */
   private ctx: ModuleCtx | undefined;
   private readonly broken = new Map<string, string>();
+  /** Operators' Python files; no Python runs before one is loaded. */
+  private readonly python = new PythonModules();
 
   constructor(
     opts: Opts,
@@ -68,6 +71,7 @@ export class Modules {
       dirs: [...own, ...own.map((d) => join(d, 'modules')), join(extmodsDir(opts.str('cachedir')), 'modules')],
       accepts: isModule,
       virtual: (m) => m.virtual?.(this.ctx as ModuleCtx) ?? true,
+      python: (path) => this.python.execution(path),
       disabled: opts.list('disable_modules').map(String),
       whitelist: opts.list('whitelist_modules').map(String),
       log,

@@ -3,8 +3,11 @@
 Started as `python3 -I bridge.py REQUESTS ANSWERS` with the paths of two FIFOs. While code runs it may call back: a line
 {"call": name, "args": [...], "kwargs": {...}} is answered by one line before the code goes on.
 """
+import ast
 import base64
+import inspect
 import json
+import re
 import sys
 import traceback
 import types
@@ -100,6 +103,45 @@ def ask(name, args, kwargs):
     return unpack(answer["ok"])
 
 
+def literal(value):
+    """A default as source text; what has none in Python's literals counts as None."""
+    try:
+        text = repr(value)
+        return text if ast.literal_eval(text) == value else "None"
+    except (ValueError, SyntaxError):
+        return "None"
+
+
+def describe(module):
+    """The functions that a module offers: signature as source text, documentation."""
+    aliases = getattr(module, "__func_alias__", {})
+    found = {}
+    for name, function in vars(module).items():
+        if name.startswith("_") or not inspect.isfunction(function) or function.__module__ != module.__name__:
+            continue
+        parts = []
+        starred = False
+        for p in inspect.signature(function).parameters.values():
+            default = "" if p.default is p.empty else "=" + literal(p.default)
+            if p.kind is p.VAR_POSITIONAL:
+                starred = True
+                parts.append("*" + p.name)
+            elif p.kind is p.VAR_KEYWORD:
+                parts.append("**" + p.name)
+            else:
+                if p.kind is p.KEYWORD_ONLY and not starred:
+                    starred = True
+                    parts.append("*")
+                parts.append(p.name + default)
+        found[aliases.get(name, name)] = {
+            "function": name,
+            "sig": aliases.get(name, name) + "(" + ", ".join(parts) + ")",
+            "doc": inspect.getdoc(function) or "",
+        }
+    return {"functions": found, "virtual": hasattr(module, "__virtual__"), "doc": inspect.getdoc(module) or "",
+            "virtualname": getattr(module, "__virtualname__", None)}
+
+
 modules = {}
 
 
@@ -107,7 +149,7 @@ def load(request):
     path = request["path"]
     known = modules.get(path)
     if known is None or known[0] != request["source"]:
-        module = types.ModuleType(request.get("name") or "sls")
+        module = types.ModuleType("operators_" + re.sub(r"\W", "_", path))
         module.__file__ = path
         modules[path] = known = (request["source"], module)
         vars(module).update(unpack(request["globals"]))
@@ -122,8 +164,8 @@ for line in requests:
     request = json.loads(line)
     try:
         module = load(request)
-        if request["op"] == "names":
-            result = sorted(k for k, v in vars(module).items() if callable(v) and not k.startswith("__") and k != "salt")
+        if request["op"] == "describe":
+            result = describe(module)
         else:
             function = getattr(module, request["function"])
             result = function(*unpack(request["args"]), **unpack(request["kwargs"]))

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +61,35 @@ function unpack(v: Json): Py {
   return new PyDict(keys.map((k) => [k, unpack(v[k] as Json)]));
 }
 
+/** A Python file as the bridge found it. */
+export interface PythonModule {
+  readonly functions: ReadonlyMap<string, { readonly function: string; readonly sig: string; readonly doc: string }>;
+  readonly virtual: boolean;
+  readonly virtualName: string | undefined;
+  readonly doc: string;
+}
+
+function plainModule(v: Py): PythonModule {
+  const d = v as PyDict;
+  const text = (x: Py | undefined): string => (typeof x === 'string' ? x : '');
+  const functions = new Map<string, { function: string; sig: string; doc: string }>();
+  for (const [name, f] of d.get('functions') as PyDict) {
+    const one = f as PyDict;
+    functions.set(str(name), {
+      function: text(one.get('function')),
+      sig: text(one.get('sig')),
+      doc: text(one.get('doc')),
+    });
+  }
+  const name = d.get('virtualname');
+  return {
+    functions,
+    virtual: d.get('virtual') === true,
+    virtualName: typeof name === 'string' ? name : undefined,
+    doc: text(d.get('doc')),
+  };
+}
+
 const nap = new Int32Array(new SharedArrayBuffer(4));
 
 /**
@@ -79,19 +108,31 @@ export class PythonBridge {
     private readonly script = join(__brine_dist, 'sls', 'python', 'bridge.py'),
   ) {}
 
+  /** What a file offers: its functions by name, with signature and documentation as source text, and whether it has a `__virtual__`. */
+  describe(path: string, source: string, back: CallBack): PythonModule {
+    return plainModule(this.ask({ op: 'describe', path, source, globals: { __map__: [] } }, back, path));
+  }
+
   /** Runs a function of a file; throws SaltError SaltRenderError with Python's message and traceback in `details`. */
   call(c: PythonCall, back: CallBack): Py {
+    return this.ask(
+      {
+        op: 'call',
+        path: c.path,
+        source: c.source,
+        globals: { __map__: Object.entries(c.globals).map(([k, v]) => [k, pack(v)]) },
+        function: c.function,
+        args: (c.args ?? []).map(pack),
+        kwargs: pack(c.kwargs ?? new PyDict()),
+      },
+      back,
+      c.path,
+    );
+  }
+
+  private ask(request: Json, back: CallBack, file: string): Py {
     if (!this.child) this.start();
-    const globals = Object.fromEntries(Object.entries(c.globals).map(([k, v]) => [k, pack(v)]));
-    this.send({
-      op: 'call',
-      path: c.path,
-      source: c.source,
-      globals: { __map__: Object.entries(globals).map(([k, v]) => [k, v]) },
-      function: c.function,
-      args: (c.args ?? []).map(pack),
-      kwargs: pack(c.kwargs ?? new PyDict()),
-    });
+    this.send(request);
     for (;;) {
       const m = this.receive();
       if ('call' in m) {
@@ -106,7 +147,7 @@ export class PythonBridge {
         throw new SaltError('SaltRenderError', String(m['error']), {
           traceback: m['traceback'],
           type: m['type'],
-          file: c.path,
+          file,
         });
       else return unpack(m['ok'] as Json);
     }
@@ -115,6 +156,8 @@ export class PythonBridge {
   private start(): void {
     this.dir = mkdtempSync(join(tmpdir(), 'brine-py-'));
     const paths = [join(this.dir, 'requests'), join(this.dir, 'answers')] as const;
+    // Loaded with the first Python file: what only imports this class does not wait for it.
+    const { spawn, spawnSync } = process.getBuiltinModule('node:child_process');
     const made = spawnSync('mkfifo', ['-m', '600', ...paths]);
     if (made.status !== 0)
       throw new SaltError('CommandExecutionError', 'The pipes to Python could not be made (mkfifo failed)');
