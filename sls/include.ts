@@ -8,7 +8,7 @@ import type { High } from './high.ts';
 import { assignmentError, attributeError, indexError, notIterable } from './python-errors.ts';
 import type { SlsRenderer } from './render/sls-file.ts';
 import type { Matches } from './top.ts';
-import { eq, isList, isStr, iterate, repr, str, truth } from './values.ts';
+import { eq, hashable, isList, isStr, iterate, repr, str, truth } from './values.ts';
 
 /** What rendering state files takes. */
 export interface StatePlace {
@@ -287,8 +287,11 @@ const CLASSES: Readonly<Record<string, string>> = {
   ReaderError: 'yaml.reader.ReaderError',
 };
 
+/** An unexpected error as a traceback of the file that it arose in. */
 function traceText(e: unknown, file: string): string {
-  const kind = e instanceof SaltError ? String((e as { kind?: unknown }).kind ?? e.code) : 'Exception';
+  const json = e instanceof SaltError && e.details['stage'] === 'json' && e.code === 'ValueError';
+  const named = e instanceof SaltError ? String((e as { kind?: unknown }).kind ?? e.code) : 'Exception';
+  const kind = json ? 'json.decoder.JSONDecodeError' : named;
   return `Traceback (most recent call last):\n  File "${file}"\n${CLASSES[kind] ?? kind}: ${messageOf(e)}\n`;
 }
 
@@ -309,12 +312,30 @@ function noteIncluder(state: Py, sls: string): void {
   }
 }
 
+/** What is no dictionary fails here, but for a list of texts of two characters: Python takes those for pairs. */
+function mergeOdd(high: PyDict, state: Py, errors: string[]): void {
+  if (!isStr(state) && !Array.isArray(state)) throw notIterable(state);
+  const items = [...iterate(state)];
+  for (const id of items) {
+    if (id instanceof PyDict) throw new SaltError('TypeError', "unhashable type: 'collections.OrderedDict'");
+    if (high.has(hashable(id))) throw indexError(state);
+  }
+  for (const [i, item] of items.entries()) {
+    if (!isStr(item))
+      throw new SaltError('TypeError', `cannot convert dictionary update sequence element #${i} to a sequence`);
+    const [key, value, more] = [...str(item)];
+    if (key === undefined || value === undefined || more !== undefined) {
+      errors.push(`Error when rendering state with contents: ${str(state)}`);
+      return;
+    }
+    high.set(key, value);
+  }
+}
+
 /** Moves `__extend__` and `__exclude__` over, tells of IDs that both have, and lays the rest over `high`. */
 function mergeIncluded(high: PyDict, state: Py, errors: string[]): void {
   if (!(state instanceof PyDict)) {
-    if (!isStr(state) && !Array.isArray(state)) throw notIterable(state);
-    // A list of pairs would pass for a dictionary in the reference; nobody writes one.
-    errors.push(`Error when rendering state with contents: ${str(state)}`);
+    mergeOdd(high, state, errors);
     return;
   }
   for (const key of ['__extend__', '__exclude__']) {

@@ -131,7 +131,9 @@ export class Undefined extends PyObject {
 
 /** How error texts name an object: `dict object`, or `None` for None and the class for types of ours with a module. */
 export function objectTypeName(v: Py): string {
-  return v === null ? 'None' : `${v instanceof PyObject ? qualifiedType(v) : typeName(v)} object`;
+  if (v === null) return 'None';
+  const own = typeof v === 'object' ? (v as { pyQualifiedType?: string }).pyQualifiedType : undefined;
+  return `${own ?? (v instanceof PyObject ? qualifiedType(v) : typeName(v))} object`;
 }
 /** The class of an object with its module, where it has one. */
 export function qualifiedType(v: PyObject): string {

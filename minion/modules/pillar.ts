@@ -2,13 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SaltError } from '../../bus/errors.ts';
-import { type Py, PyDict, PySet, PyTuple, toWire } from '../../bus/values.ts';
+import { type Py, PyDict, PySet, PyTuple } from '../../bus/values.ts';
 import { type Args, fn } from '../../sls/signature.ts';
 import { traverse } from '../../sls/traverse.ts';
 import { contains, deepCopy, iterate, repr, str, truth, typeName } from '../../sls/values.ts';
 import { loadYaml } from '../../sls/yaml.ts';
 import { dictUpdate } from '../dict-update.ts';
 import { docFor } from '../doc-text.ts';
+import { freshPillar, maskPillar, showsPillar } from '../pillar.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
 import { filterBy } from './grains.ts';
 
@@ -21,37 +22,21 @@ const isList = (v: Py): v is Py[] => Array.isArray(v) && !(v instanceof PyTuple)
 const or = (v: Py | undefined, otherwise: Py): Py => (v === undefined ? otherwise : v);
 const given = (v: Py | undefined): v is Py => v !== null && v !== undefined;
 
-/** What a compilation may be asked for besides. */
-interface Wanted {
-  readonly override?: Py;
-  readonly pillarenv?: Py;
-  readonly saltenv?: Py;
-  readonly ext?: Py;
+/** The pillar compiled anew: by the master, or here where this minion has none. */
+function compile(w: { override?: Py; pillarenv?: Py; saltenv?: Py; ext?: Py }, ctx: ModuleCtx): PyDict {
+  const { override, pillarenv, saltenv, ext } = w;
+  return freshPillar(ctx, {
+    ...(override instanceof PyDict ? { override } : {}),
+    ...(given(pillarenv) ? { pillarenv } : {}),
+    ...(given(saltenv) ? { saltenv } : {}),
+    ...(ext === undefined ? {} : { ext }),
+  });
 }
 
-/** The pillar compiled anew: by the master; without one, what the minion has, the override laid over it. */
-function compile(w: Wanted, ctx: ModuleCtx): PyDict {
-  const override = w.override instanceof PyDict ? w.override : new PyDict();
-  if (!ctx.master.available || ctx.opts.str('file_client') === 'local') {
-    const own = new PyDict(ctx.pillar);
-    for (const [k, v] of override) own.set(k, v);
-    return own;
-  }
-  const saltenv = w.saltenv ?? ctx.opts.get('saltenv') ?? null;
-  const pillarenv =
-    w.pillarenv ?? (ctx.opts.flag('pillarenv_from_saltenv') ? saltenv : (ctx.opts.get('pillarenv') ?? null));
-  const got = ctx.master.request('_pillar', {
-    id: ctx.opts.str('id'),
-    grains: toWire(ctx.grains),
-    saltenv: toWire(saltenv),
-    pillarenv: toWire(pillarenv),
-    pillar_override: toWire(override),
-    extra_minion_data: {},
-    ver: '2',
-    ...(w.ext === undefined ? {} : { ext: toWire(w.ext) }),
-  });
-  if (!(got instanceof PyDict)) throw new SaltError('SaltClientError', 'Got a bad pillar from the master');
-  return got;
+/** The answer as it may be shown: masked, unless `unmask` or a template asks for it as it is. */
+function shown(v: Py, a: Args, ctx: ModuleCtx, otherwise = false): Py {
+  const plain = given(a['unmask']) ? truth(a['unmask']) : otherwise || showsPillar(ctx);
+  return plain ? v : maskPillar(v);
 }
 
 /** The pillar in use, or one of other environments. */
@@ -77,14 +62,14 @@ function get(a: Args, ctx: ModuleCtx): Py {
       );
     if (fallback instanceof PyDict) {
       const found = find(new PyDict()) as Py;
-      if (found instanceof PyDict) return dictUpdate(deepCopy(fallback), found, lists);
+      if (found instanceof PyDict) return shown(dictUpdate(deepCopy(fallback), found, lists), a, ctx);
       skip('dict', found);
     } else if (fallback !== undefined && isList(fallback)) {
       const found = find([]) as Py;
       if (isList(found)) {
         const merged = deepCopy(fallback) as Py[];
         for (const x of found) if (!contains(fallback, x)) merged.push(x);
-        return merged;
+        return shown(merged, a, ctx);
       }
       skip('list', found);
     } else
@@ -94,14 +79,17 @@ function get(a: Args, ctx: ModuleCtx): Py {
   }
   const found = find(fallback);
   if (found === undefined) throw new SaltError('KeyError', `'Pillar key not found: ${str(key)}'`);
-  return found;
+  return shown(found, a, ctx);
 }
 
 function item(a: Args, ctx: ModuleCtx): PyDict {
   const pillar = current(a, ctx);
   const delimiter = given(a['delimiter']) ? str(a['delimiter']) : ':';
   const fallback = given(a['default']) ? a['default'] : '';
-  return new PyDict((a['args'] as Py[]).map((k): [Py, Py] => [k, or(traverse(pillar, str(k), delimiter), fallback)]));
+  const found = new PyDict(
+    (a['args'] as Py[]).map((k): [Py, Py] => [k, or(traverse(pillar, str(k), delimiter), fallback)]),
+  );
+  return shown(found, a, ctx) as PyDict;
 }
 
 function items(a: Args, ctx: ModuleCtx): PyDict {
@@ -115,7 +103,16 @@ function items(a: Args, ctx: ModuleCtx): PyDict {
       );
     override = loadYaml(override);
   }
-  return compile({ override, pillarenv: a['pillarenv'] ?? null, saltenv: a['saltenv'] ?? null }, ctx);
+  const { opts } = ctx;
+  const saltenv = a['saltenv'] ?? null;
+  const pillarenv =
+    a['pillarenv'] ?? (opts.flag('pillarenv_from_saltenv') ? (saltenv ?? opts.get('saltenv') ?? null) : null);
+  return shown(
+    compile({ override, pillarenv, saltenv }, ctx),
+    a,
+    ctx,
+    !opts.flag('pillar_mask_output', true),
+  ) as PyDict;
 }
 
 /** Values replaced by the names of their types. */
@@ -182,7 +179,12 @@ export default {
       'raw(key=None, unmask=None)',
       doc('The pillar in use, or one of its top keys, as it was compiled last.', 'raw', 'raw key=role'),
       (a, ctx: ModuleCtx) =>
-        truth(a['key'] as Py) ? (ctx.pillar.get(a['key'] as Py) ?? new PyDict()) : new PyDict(ctx.pillar),
+        shown(
+          truth(a['key'] as Py) ? (ctx.pillar.get(a['key'] as Py) ?? new PyDict()) : new PyDict(ctx.pillar),
+          a,
+          ctx,
+          true,
+        ),
     ),
     ls: fn(`ls(${ALL})`, doc('Top keys of the pillar.', 'ls'), (a, ctx: ModuleCtx) => [...items(a, ctx).keys()]),
     keys: fn("keys(key, delimiter=':', unmask=None)", doc('Keys of a dict in the pillar.', 'keys app'), keys),
@@ -198,11 +200,15 @@ export default {
         "ext '{cmd_json: cat /srv/p.json}'",
       ),
       (a, ctx: ModuleCtx) =>
-        compile(
-          {
-            ext: typeof a['external'] === 'string' ? loadYaml(a['external']) : (a['external'] as Py),
-            override: a['pillar'] ?? null,
-          },
+        shown(
+          compile(
+            {
+              ext: typeof a['external'] === 'string' ? loadYaml(a['external']) : (a['external'] as Py),
+              override: a['pillar'] ?? null,
+            },
+            ctx,
+          ),
+          a,
           ctx,
         ),
     ),

@@ -14,8 +14,9 @@ import { type Matches, StateTops, verifyTops } from '../../sls/top.ts';
 import { isList, str, truth } from '../../sls/values.ts';
 import { loadYaml } from '../../sls/yaml.ts';
 import { MinionFiles } from '../file-client.ts';
-import type { CallTable, Catalog, ModuleCtx } from '../modules/contract.ts';
+import type { CallTable, ModuleCtx } from '../modules/contract.ts';
 import { compilesOwnPillar, freshPillar, plainPillar } from '../pillar.ts';
+import { StateModules } from './table.ts';
 
 /** Return codes of state functions (`__context__['retcode']`). */
 export const RETCODE = { compilerError: 1, failure: 2, pillarFailure: 5 } as const;
@@ -122,7 +123,7 @@ export class HighState {
   readonly tops: StateTops;
   readonly files: StateFiles;
   private readonly renderer: SlsRenderer;
-  private states: Catalog | undefined;
+  private states: StateModules | undefined;
 
   /** Compiles the run's pillar: anew, but for salt-call, which has just done so. Its errors are for the caller to look at. */
   constructor(
@@ -153,6 +154,7 @@ export class HighState {
       files: this.names.files,
       grains: ctx.grains,
       pillar: this.pillar,
+      stateRun: true,
       salt: plainPillar(salt, this.ctx.context),
     });
     this.tops = new StateTops({
@@ -202,8 +204,8 @@ export class HighState {
   /** Whether a state function is there. */
   hasState(name: string): boolean {
     if (this.known) return this.known(name);
-    this.states ??= this.ctx.catalog?.('states');
-    return this.states?.argspec(name) !== undefined;
+    this.states ??= new StateModules(this.ctx);
+    return this.states.find(name) !== undefined;
   }
 
   /** SLS names of the environment that the run is in (`base` where none is said). */

@@ -47,7 +47,11 @@ function isGood(data: PyDict): boolean {
 }
 
 function judged<T extends Py>(ret: T, ctx: ModuleCtx): T {
-  const bad = Array.isArray(ret) ? RETCODE.compilerError : ret instanceof PyDict && isGood(ret) ? 0 : RETCODE.failure;
+  const bad = Array.isArray(ret)
+    ? RETCODE.compilerError
+    : ret instanceof PyDict && ret.size && isGood(ret)
+      ? 0
+      : RETCODE.failure;
   ctx.context.set('retcode', bad);
   return ret;
 }

@@ -1,7 +1,9 @@
 /** Renders SLS files of an environment: states, pillar and top files, with the variables that templates expect. */
+
+import { SaltError } from '../../bus/errors.ts';
 import type { Log } from '../../bus/log.ts';
 import type { Opts } from '../../bus/opts.ts';
-import { type Py, PyDict } from '../../bus/values.ts';
+import { type Py, PyDict, PyTuple } from '../../bus/values.ts';
 import { type FileClient, readTemplate } from '../files/client.ts';
 import { PythonBridge } from '../python/bridge.ts';
 import type { Renderer } from './contract.ts';
@@ -19,13 +21,43 @@ export interface RenderPlace {
   readonly pillar: PyDict;
   /** `salt['a.b'](…)`. */
   readonly salt: CallSource;
+  /** Grains, pillar and options are those of a state run, which error texts tell from others. */
+  readonly stateRun?: boolean;
   /** Further renderers by name, over the built-in ones. */
   readonly renderers?: Readonly<Record<string, Renderer>>;
 }
 
-/** Grains as SLS templates have them: error texts name their class. */
-export class GrainsView extends PyDict {
-  readonly pyQualifiedType = 'salt.utils.optsdict.DictProxy';
+/** A dict whose class error texts name. */
+class NamedDict extends PyDict {
+  constructor(
+    entries: Iterable<readonly [Py, Py]>,
+    readonly pyQualifiedType: string,
+  ) {
+    super(entries);
+  }
+}
+/** Data of YAML files as the reference holds it: its dicts have a class of their own in error texts. */
+function ordered(v: Py): Py {
+  if (Array.isArray(v) && !(v instanceof PyTuple)) return v.map((x) => ordered(x as Py));
+  if (!(v instanceof PyDict)) return v;
+  return new NamedDict(
+    [...v].map(([k, x]): [Py, Py] => [k, ordered(x)]),
+    'collections.OrderedDict',
+  );
+}
+const PROXY = 'salt.utils.optsdict.DictProxy';
+
+/** An error of a Python file is told with its whole traceback. */
+function traced(render: Renderer): Renderer {
+  return (input, ctx) => {
+    try {
+      return render(input, ctx);
+    } catch (e) {
+      const trace = e instanceof SaltError ? e.details['traceback'] : undefined;
+      if (!(e instanceof SaltError) || typeof trace !== 'string') throw e;
+      throw new SaltError('SaltRenderError', trace, { ...e.details }, { cause: e });
+    }
+  };
 }
 
 /** One file to be rendered. */
@@ -55,21 +87,29 @@ export class SlsRenderer {
     this.renderers = renderersWith({
       jinja,
       yamlex: renderYamlex,
-      py: pyRenderer(python, (name, args, kwargs) =>
-        name === '__has__' ? salt.has(String(args[0])) : salt.call(name, args, kwargs),
+      py: traced(
+        pyRenderer(python, (name, args, kwargs) =>
+          name === '__has__' ? salt.has(String(args[0])) : salt.call(name, args, kwargs),
+        ),
       ),
       ...place.renderers,
     });
     this.rules = pipeRules(place.opts);
-    const opts = new PyDict(place.opts.data);
-    const grains = new GrainsView(place.grains);
-    opts.set('grains', grains);
-    opts.set('pillar', place.pillar);
+    const { stateRun } = place;
+    const grains = stateRun ? new NamedDict(place.grains, PROXY) : place.grains;
+    const pillar = stateRun
+      ? new NamedDict(
+          [...place.pillar].map(([k, v]) => [k, ordered(v)]),
+          PROXY,
+        )
+      : place.pillar;
+    const data = [...place.opts.data, ['grains', grains], ['pillar', pillar]] as const;
+    const opts = stateRun ? new NamedDict(data, 'salt.utils.optsdict.OptsDict') : new PyDict(data);
     this.shared = new PyDict<Py>([
       ['salt', new SaltLookup(salt)],
       ['grains', grains],
       ['opts', opts],
-      ['pillar', place.pillar],
+      ['pillar', pillar],
     ]);
     this.find = (path, saltenv) => {
       const found = files.cache(path, saltenv);

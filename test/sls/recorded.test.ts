@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runPillar } from '../conformance/pillar.ts';
+import { runSlsCompile } from '../conformance/sls_compile.ts';
+
+for (const [what, run, least] of [
+  [
+    'state files compile to the recorded high data, low data and error texts',
+    () => runSlsCompile('test/golden/sls'),
+    217,
+  ],
+  ['pillars compile to the recorded data, and are read as recorded', () => runPillar('test/golden/sls'), 91],
+] as const)
+  test(what, () => {
+    const results = run();
+    assert.ok(results.length >= least);
+    const wrong = results.filter((r) => !r.ok);
+    assert.equal(wrong.length, 0, wrong.map((r) => `${r.name}: ${r.detail}`).join('\n'));
+  });
