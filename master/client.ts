@@ -94,10 +94,21 @@ export function openLocalClient(opts: Opts): ControlledClient {
 export class ControlledClient implements LocalClient {
   private connecting: Promise<ControlClient> | undefined;
   private trusted = true;
+  private caller: string | undefined;
 
   constructor(private readonly opts: Opts) {}
 
-  private connect(): Promise<ControlClient> {
+  /** Looked up once: it reads the system's accounts. */
+  private get user(): string {
+    this.caller ??= callingUser(this.opts);
+    return this.caller;
+  }
+
+  private async connect(): Promise<ControlClient> {
+    const opening = this.connecting;
+    const known = await opening;
+    if (known?.connected) return known;
+    if (known && this.connecting === opening) this.connecting = undefined;
     this.connecting ??= this.open().catch((e) => {
       this.connecting = undefined;
       throw e;
@@ -118,7 +129,7 @@ export class ControlledClient implements LocalClient {
 
   private load(job: JobRequest, more: WireMap = {}): WireMap {
     const load = { ...jobLoad(job), ...more };
-    load['user'] ??= callingUser(this.opts);
+    load['user'] ??= this.user;
     if (!this.trusted && load['key'] === undefined && load['token'] === undefined && load['eauth'] === undefined) {
       const key = localKey(this.opts, String(load['user']));
       if (key !== undefined) load['key'] = key;
@@ -160,12 +171,12 @@ export class ControlledClient implements LocalClient {
 
   /** A named order to the running master; see master/control.ts. Trusted socket only. */
   async order(order: string, data: WireMap = {}): Promise<Wire> {
-    return (await this.connect()).request('order', { order, data, user: callingUser(this.opts) });
+    return (await this.connect()).request('order', { order, data, user: this.user });
   }
 
   /** Fires an event on the master's bus; settles when it is durable. */
   async fire(tag: string, data: WireMap, cause?: Cause): Promise<void> {
-    const load: WireMap = { tag, data, user: callingUser(this.opts) };
+    const load: WireMap = { tag, data, user: this.user };
     if (cause) load['cause'] = cause;
     await (await this.connect()).request('fire', load);
   }
@@ -178,7 +189,7 @@ export class ControlledClient implements LocalClient {
     kwarg: WireMap = {},
     wait = true,
   ): Promise<WireMap> {
-    const load = { fun, arg: [...arg], kwarg, user: callingUser(this.opts), wait };
+    const load = { fun, arg: [...arg], kwarg, user: this.user, wait };
     const answer = await (await this.connect()).request(form, load);
     return isWireMap(answer) ? answer : {};
   }

@@ -6,8 +6,8 @@ import { asMap } from '../bus/wire/loads.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
 import { noteRun } from './run-files.ts';
-import { callFunction, type Form, findFunction, shownArgs } from './runner-call.ts';
-import { openRun } from './runner-context.ts';
+import { callFunction, type Form, locate, shownArgs } from './runner-call.ts';
+import { openGround, type RunGround } from './runner-context.ts';
 
 interface Message {
   n?: number;
@@ -22,11 +22,21 @@ let log = new Log('salt.runner', consoleSink());
 
 let goOn: (() => void) | undefined;
 /** Has the master announce the call, before anything that the call itself tells. */
-function announced(): Promise<void> {
+function announced(lasting: boolean): Promise<void> {
   return new Promise((resolve) => {
     goOn = resolve;
-    process.send?.({ found: true });
+    process.send?.({ found: lasting ? 'built-in' : 'own' });
   });
+}
+
+/** What runs share, opened with the first one; a master ends its job processes with itself. */
+let ground: Promise<RunGround> | undefined;
+function standOn(): Promise<RunGround> {
+  ground ??= openGround(opts, log).catch((e: unknown) => {
+    ground = undefined;
+    throw e;
+  });
+  return ground;
 }
 
 async function work(bytes: Uint8Array): Promise<Wire> {
@@ -34,13 +44,14 @@ async function work(bytes: Uint8Array): Promise<Wire> {
   const form: Form = call['form'] === 'wheel' ? 'wheel' : 'runner';
   const args = Array.isArray(call['arg']) ? call['arg'].map((a) => toPy(a)) : [];
   const kwargs = toPy(call['kwarg'] ?? {});
-  const run = await openRun(opts, log, { jid: String(call['jid']), user: String(call['user']) });
+  const run = (await standOn()).run({ jid: String(call['jid']), user: String(call['user']) });
   const facts = { fun: `${form}.${String(call['fun'])}`, jid: String(call['jid']), user: String(call['user']) };
-  if (!findFunction(form, String(call['fun']), run.ctx)) {
+  const found = locate(form, String(call['fun']), run.ctx);
+  if (!found) {
     await run.close();
     return { return: `'${String(call['fun'])}' is not available.`, success: false, retcode: 254, unknown: true };
   }
-  await announced();
+  if (call['announced'] !== true) await announced(found.lasting);
   const forget = noteRun(opts, log, facts.jid, {
     ...facts,
     fun_args: shownArgs(args, kwargs as PyDict).map((a) => toWire(a)),

@@ -37,15 +37,27 @@ interface Finished extends ProcessOutcome {
   funArgs?: Wire[];
 }
 
+/** A call and who waits for it. */
+interface Asked {
+  readonly call: ProcessCall;
+  resolve(o: Finished): void;
+  found(): void;
+  timer?: NodeJS.Timeout;
+}
+
 interface Worker {
   child: ChildProcess;
-  busy?: { resolve(o: Finished): void; found(): void; timer?: NodeJS.Timeout };
+  busy?: Asked;
   /** Counts down while it has nothing to do. */
   idle?: NodeJS.Timeout;
 }
 
 /** How long one process stays warm after the last work, ms. */
 const WARM_MS = 60_000;
+/** How long a second one does. */
+const SPARE_MS = 2000;
+/** For so many ms a call waits for a process that is at work before another is forked: quick calls share one, a slow one holds up nobody. */
+const STALL_MS = 20;
 
 /**
  * Runs runner and wheel functions in forked processes of this same program, one call at a time each: `new` is fired before, `ret` after (see `told` for functions that are not there). A process is
@@ -53,6 +65,10 @@ const WARM_MS = 60_000;
  */
 export class JobProcesses {
   private readonly workers = new Set<Worker>();
+  private readonly waiting: Asked[] = [];
+  private stall: NodeJS.Timeout | undefined;
+  /** Built-in functions that were found before: they are announced without asking. */
+  private readonly known = new Set<string>();
   private closed = false;
 
   constructor(
@@ -102,22 +118,48 @@ export class JobProcesses {
 
   private run(call: ProcessCall, found: () => void): Promise<Finished> {
     if (this.closed) return Promise.resolve({ return: 'The master is stopping', success: false, retcode: 1 });
-    const worker = [...this.workers].find((w) => !w.busy && w.child.connected) ?? this.fork();
-    clearTimeout(worker.idle);
     return new Promise((resolve) => {
-      worker.busy = { resolve, found };
-      const limit = this.opts.num('runner_time_limit');
-      if (limit > 0)
-        worker.busy.timer = setTimeout(() => {
-          this.finish(worker, {
-            return: `${call.form} ${call.fun} was stopped after ${limit} seconds`,
-            success: false,
-            retcode: 1,
-          });
-          worker.child.kill('SIGKILL');
-        }, limit * 1000);
-      const { form, fun, arg, kwarg, jid, user } = call;
-      worker.child.send({ call: encodeBus({ form, fun, arg: [...arg], kwarg, jid, user, cause: call.cause ?? null }) });
+      this.waiting.push({ call, resolve, found });
+      this.pump();
+    });
+  }
+
+  /** Gives waiting calls to processes without work, the oldest process first, so that spare ones come to rest. */
+  private pump(): void {
+    for (const worker of this.workers) {
+      if (!this.waiting.length) break;
+      if (!worker.busy && worker.child.connected) this.give(worker, this.waiting.shift() as Asked);
+    }
+    if (!this.waiting.length || this.stall) return;
+    if (!this.workers.size) this.give(this.fork(), this.waiting.shift() as Asked);
+    if (!this.waiting.length) return;
+    const first = this.waiting[0];
+    this.stall = setTimeout(() => {
+      this.stall = undefined;
+      // Nothing moved: what runs takes its time.
+      if (first && this.waiting[0] === first) this.give(this.fork(), this.waiting.shift() as Asked);
+      this.pump();
+    }, STALL_MS);
+  }
+
+  private give(worker: Worker, asked: Asked): void {
+    clearTimeout(worker.idle);
+    worker.busy = asked;
+    const { form, fun, arg, kwarg, jid, user, cause } = asked.call;
+    const limit = this.opts.num('runner_time_limit');
+    if (limit > 0)
+      asked.timer = setTimeout(() => {
+        this.finish(worker, {
+          return: `${form} ${fun} was stopped after ${limit} seconds`,
+          success: false,
+          retcode: 1,
+        });
+        worker.child.kill('SIGKILL');
+      }, limit * 1000);
+    const announced = this.known.has(`${form}.${fun}`);
+    if (announced) asked.found();
+    worker.child.send({
+      call: encodeBus({ form, fun, arg: [...arg], kwarg, jid, user, cause: cause ?? null, announced }),
     });
   }
 
@@ -131,9 +173,11 @@ export class JobProcesses {
     this.workers.add(worker);
     child.send({ opts: encodeBus(this.opts.data) });
     child.on('message', (m) => {
-      const { outcome: bytes, found } = m as { outcome?: Uint8Array; found?: true };
-      if (found) {
-        worker.busy?.found();
+      const { outcome: bytes, found } = m as { outcome?: Uint8Array; found?: 'built-in' | 'own' };
+      const asked = worker.busy;
+      if (found && asked) {
+        if (found === 'built-in') this.known.add(`${asked.call.form}.${asked.call.fun}`);
+        asked.found();
         child.send({ go: true });
       }
       if (bytes) this.finish(worker, readOutcome(bytes));
@@ -158,23 +202,28 @@ export class JobProcesses {
     delete worker.busy;
     clearTimeout(busy.timer);
     busy.resolve(outcome);
-    this.rest(worker);
+    this.pump();
+    if (!worker.busy) this.rest(worker);
   }
 
-  /** One resting process stays for a while, others end. */
+  /** One resting process stays for a while, others end sooner. */
   private rest(worker: Worker): void {
     if (!this.workers.has(worker)) return;
-    const others = [...this.workers].some((w) => w !== worker && !w.busy);
-    if (others || this.closed) worker.child.kill();
-    else {
-      worker.idle = setTimeout(() => worker.child.kill(), WARM_MS);
-      worker.idle.unref();
+    if (this.closed) {
+      worker.child.kill();
+      return;
     }
+    const others = [...this.workers].some((w) => w !== worker && !w.busy);
+    worker.idle = setTimeout(() => worker.child.kill(), others ? SPARE_MS : WARM_MS);
+    worker.idle.unref();
   }
 
   /** Ends all processes; running calls answer that they were stopped. */
   close(): void {
     this.closed = true;
+    clearTimeout(this.stall);
+    for (const { resolve } of this.waiting.splice(0))
+      resolve({ return: 'The master is stopping', success: false, retcode: 1 });
     for (const w of this.workers) {
       clearTimeout(w.idle);
       w.child.kill('SIGKILL');

@@ -16,8 +16,14 @@ export function noteRun(opts: Opts, log: Log, jid: string, facts: WireMap): () =
   const path = join(dir, jid);
   if (!isJid(jid)) return () => undefined;
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o755 });
-    writeFileSync(path, encodeBus({ ...facts, pid: process.pid }), { mode: 0o600 });
+    const note = encodeBus({ ...facts, pid: process.pid });
+    try {
+      writeFileSync(path, note, { mode: 0o600 });
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
+      mkdirSync(dir, { recursive: true, mode: 0o755 });
+      writeFileSync(path, note, { mode: 0o600 });
+    }
   } catch (e) {
     log.debug(`The run ${jid} was not noted: ${messageOf(e)}`);
     return () => undefined;

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, SaltError } from '../bus/errors.ts';
-import { type Py, PyDict } from '../bus/values.ts';
+import { type Py, PyDict, toPy, type Wire } from '../bus/values.ts';
 import { bind } from '../sls/bind.ts';
 import { PluginFolder } from '../sls/loader.ts';
+import type { Args } from '../sls/signature.ts';
 import type { RunnerCtx, RunnerModule } from './runners/contract.ts';
 
 declare const __brine_dist: string;
@@ -47,14 +48,28 @@ function operatorsModule(form: Form, name: string, { opts, log }: RunnerCtx): Ru
 
 /** The function behind `module.name`, aliases resolved, if its module loads here. */
 export function findFunction(form: Form, fun: string, ctx: RunnerCtx): RunnerModule['functions'][string] | undefined {
+  return locate(form, fun, ctx)?.fn;
+}
+
+/** The same, and whether it is ours: a function of an operator's module may be gone the next time, and one of a module that asks whether it may load. */
+export function locate(
+  form: Form,
+  fun: string,
+  ctx: RunnerCtx,
+): { fn: RunnerModule['functions'][string]; lasting: boolean } | undefined {
   const [module, name, more] = fun.split('.');
   if (!module || !name || more !== undefined) return undefined;
-  const loaded = operatorsModule(form, module, ctx) ?? loadModule(form, module);
+  const theirs = operatorsModule(form, module, ctx);
+  const loaded = theirs ?? loadModule(form, module);
   if (!loaded) return undefined;
   const virtual = loaded.virtual?.(ctx);
   if (virtual !== undefined && virtual !== true && typeof virtual !== 'string') return undefined;
   const own = loaded.aliases && Object.hasOwn(loaded.aliases, name) ? loaded.aliases[name]! : name;
-  return Object.hasOwn(loaded.functions, own) ? loaded.functions[own] : undefined;
+  const found = Object.hasOwn(loaded.functions, own) ? loaded.functions[own] : undefined;
+  // Operators answer in plain JavaScript.
+  const fn: typeof found =
+    found && theirs ? { ...found, run: async (a, c) => toPy((await found.run(a, c)) as Wire) } : found;
+  return fn && { fn, lasting: !theirs && !loaded.virtual };
 }
 
 /**

@@ -35,11 +35,31 @@ export interface OpenRun {
   close(): Promise<void>;
 }
 
+/** What all runs of a process share: the stores and the connection to the master. */
+export interface RunGround {
+  /** Starts a run on it; closing the run leaves the ground open. */
+  run(settings: RunSettings): OpenRun;
+  close(): Promise<void>;
+}
+
+/** A single run on a ground of its own. */
+export async function openRun(opts: Opts, log: Log, settings: RunSettings): Promise<OpenRun> {
+  const ground = await openGround(opts, log);
+  const run = ground.run(settings);
+  return {
+    ...run,
+    close: async () => {
+      await run.close();
+      await ground.close();
+    },
+  };
+}
+
 /**
  * Opens what runner and wheel functions work with: stores are read beside the running master, and written through it. Where no master runs, the
  * stores are opened for writing.
  */
-export async function openRun(opts: Opts, log: Log, settings: RunSettings): Promise<OpenRun> {
+export async function openGround(opts: Opts, log: Log): Promise<RunGround> {
   const client = openLocalClient(opts);
   const store = await openBeside(opts);
   const cache = new MinionCache(store);
@@ -50,14 +70,38 @@ export async function openRun(opts: Opts, log: Log, settings: RunSettings): Prom
       throw e;
     },
   );
-  const jobs = jobCacheBeside(opts, log, store);
+  const shared: Shared = {
+    opts,
+    log,
+    client,
+    running,
+    keys: openKeys(opts),
+    minions: running ? throughMaster(cache, client) : cache,
+    jobs: jobCacheBeside(opts, log, store),
+  };
+  return {
+    run: (settings) => runOn(shared, settings),
+    close: async () => {
+      await client.close();
+      await store.close();
+    },
+  };
+}
+
+interface Shared extends Pick<RunnerCtx, 'opts' | 'log' | 'keys' | 'minions' | 'jobs'> {
+  client: ControlledClient;
+  running: boolean;
+}
+
+function runOn(shared: Shared, settings: RunSettings): OpenRun {
+  const { opts, log, client, running, keys, minions, jobs } = shared;
   const pending = new Set<Promise<void>>();
   const ctx: RunnerCtx = {
     opts,
     log,
     client,
-    keys: openKeys(opts),
-    minions: running ? throughMaster(cache, client) : cache,
+    keys,
+    minions,
     jobs,
     jid: settings.jid,
     retcode: 0,
@@ -87,8 +131,6 @@ export async function openRun(opts: Opts, log: Log, settings: RunSettings): Prom
     running,
     close: async () => {
       await Promise.all(pending);
-      await client.close();
-      await store.close();
     },
   };
 }
