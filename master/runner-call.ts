@@ -4,7 +4,6 @@ import { messageOf, SaltError } from '../bus/errors.ts';
 import { type Py, PyDict, toPy, type Wire } from '../bus/values.ts';
 import { bind } from '../sls/bind.ts';
 import { PluginFolder } from '../sls/loader.ts';
-import type { Args } from '../sls/signature.ts';
 import type { RunnerCtx, RunnerModule } from './runners/contract.ts';
 
 declare const __brine_dist: string;
@@ -117,5 +116,11 @@ function noneFailed(data: Py | undefined, below = false): boolean {
 
 /** A call's arguments as its events show them: the positional ones, then the keywords in a map if there are any. */
 export function shownArgs(args: readonly Py[], kwargs: PyDict): Py[] {
-  return kwargs.size ? [...args, new PyDict(kwargs)] : [...args];
+  if (!kwargs.size) return [...args];
+  const shown = new PyDict(kwargs);
+  for (const secret of SECRETS) if (shown.has(secret)) shown.set(secret, '**********');
+  return [...args, shown];
 }
+
+/** Keywords whose values are nobody's business: events and the job cache outlive the call. */
+const SECRETS = ['password', 'token'];

@@ -2,7 +2,7 @@ import { messageOf, SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict } from '../bus/values.ts';
-import type { CommandLine } from '../sls/cli-options.ts';
+import { type CommandLine, usageError } from '../sls/cli-options.ts';
 import keyOutputter from '../sls/output/key.ts';
 import { colorOf } from '../sls/output/parts/colors.ts';
 import type { Print } from '../sls/output/print.ts';
@@ -52,9 +52,11 @@ const WORDS: Readonly<Record<string, string>> = {
   minions_denied: 'denied',
 };
 
-/** Runs a `salt-key` command line and answers the exit code. */
+/** Runs a `salt-key` command line and answers the exit code. Throws CommandLineExit. */
 export async function runSaltKey(parts: SaltKeyParts): Promise<number> {
   const { line, opts, print } = parts;
+  if (opts.str('eauth') || opts.flag('mktoken'))
+    throw usageError('salt-key', 'a login is of no use here: keys are changed as the user who calls');
   if (line.options.get('delete_all') === true && line.args.length) {
     parts.complain('Error: Delete all takes no arguments. Use -d to delete specified keys\n');
     return 0;

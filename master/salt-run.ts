@@ -3,10 +3,10 @@ import { JidSource, stamp } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { tags } from '../bus/tags.ts';
-import { type Py, PyDict, toPy, toWire, type WireMap } from '../bus/values.ts';
+import { isWireMap, type Py, PyDict, toPy, toWire, type WireMap } from '../bus/values.ts';
 import { parseArgs } from '../sls/args.ts';
 import { loadArgs } from '../sls/call-format.ts';
-import type { CommandLine } from '../sls/cli-options.ts';
+import { type CommandLine, usageError } from '../sls/cli-options.ts';
 import { type Print, printData } from '../sls/output/print.ts';
 import { numberOf } from '../sls/values.ts';
 import { callingUser } from './client.ts';
@@ -24,18 +24,18 @@ export interface SaltRunParts {
   log: Log;
   /** Opens what functions work with. */
   open(settings: RunSettings): Promise<OpenRun>;
-  /** Calls a function with the login that `--auth` or `--make-token` ask for; undefined: refused, and said so. */
-  withLogin?(call: { fun: string; arg: Py[]; kwarg: PyDict }): Promise<Py | undefined>;
   /** Told the id of the run, for whoever interrupts. */
   started?: (jid: string) => void;
 }
 
 const ORCHESTRATION: ReadonlySet<string> = new Set(['state.orchestrate', 'state.orch', 'state.sls']);
 
-/** Runs a `salt-run` command line, prints as Salt prints, and answers the exit code. */
+/** Runs a `salt-run` command line, prints as Salt prints, and answers the exit code. Throws CommandLineExit. */
 export async function runSaltRun(p: SaltRunParts): Promise<number> {
   const { line, opts, print } = p;
   const [fun = '', ...words] = line.args;
+  if (opts.str('eauth') || opts.flag('mktoken'))
+    throw usageError('salt-run', 'a login is of no use here: functions run as the user who calls them');
   if (line.options.get('doc') === true) {
     for (const [name, doc] of docsOf('runner', fun)) print(`${name}:\n${doc}\n`);
     return 0;
@@ -87,12 +87,6 @@ class Command {
     }
     const { args, kwargs } = call;
     if (ORCHESTRATION.has(this.fun)) kwargs.set('orchestration_jid', this.jid);
-    const { withLogin } = this.p;
-    if (withLogin) {
-      const answer = await withLogin({ fun: this.fun, arg: args, kwarg: kwargs });
-      if (answer !== undefined) this.showReturn(answer);
-      return answer === undefined ? 2 : 0;
-    }
     if (line.options.get('async') === true) {
       await this.startOnly(args, kwargs);
       log.warning(
@@ -174,7 +168,8 @@ class Command {
 }
 
 function stamped(data: Py): PyDict {
-  const event = data instanceof PyDict ? new PyDict(data) : new PyDict<Py>([['message', data]]);
+  const map = isWireMap(data) ? toPy(data) : data;
+  const event = map instanceof PyDict ? new PyDict(map) : new PyDict<Py>([['message', map]]);
   event.set('_stamp', stamp());
   return event;
 }

@@ -11,6 +11,7 @@ import type { ControlledClient, LocalClient } from '../client.ts';
 import type { KeyStore } from '../keys.ts';
 import type { MinionData } from '../minion-cache.ts';
 
+/** What every function is handed besides its arguments: nothing is global. */
 export interface RunnerCtx {
   readonly opts: Opts;
   readonly log: Log;
@@ -33,6 +34,7 @@ export interface RunnerCtx {
   /** Set by a function that failed without throwing. */
   retcode: number;
 }
+/** One module; a plug-in exports it as default. `aliases` are further names of its functions. */
 export interface RunnerModule {
   virtual?(ctx: RunnerCtx): true | string | { reason: string };
   readonly doc?: string;

@@ -237,3 +237,9 @@ test('a file to print to is appended to', async () => {
   assert.equal(r.stdout, '');
   assert.equal(readFileSync(file, 'utf8'), 'Rejected Keys:\nrosa\n');
 });
+
+test('a login is refused instead of being left out of account', async () => {
+  const r = await run(['-a', 'pia', '-y', '--auth', 'pam']);
+  assert.equal(r.code, 64);
+  assert.deepEqual(r.keys.list().minions, fixture.accepted);
+});
