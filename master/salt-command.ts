@@ -271,7 +271,8 @@ class SaltCommand {
       if (!quiet && r.ret) this.showPart(r.id, r.ret);
     }
     await Promise.all(fired);
-    if (quiet) return this.output(new PyDict(results.map((r) => [r.id, r.ret ? toPy(r.ret.ret) : new PyDict()])), '');
+    if (quiet)
+      return this.output(new PyDict(results.sort(byId).map((r) => [r.id, r.ret ? toPy(r.ret.ret) : new PyDict()])), '');
     if (!results.length) {
       this.p.complain(NO_RETURN);
       return 2;
@@ -335,6 +336,8 @@ class SaltCommand {
     this.print(`${[...lines, rule].join('\n')}\n`);
   }
 }
+
+const byId = (a: BatchResult, b: BatchResult): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
 function shown(r: MinionReturn, jid: string): Shown {
   if (!r.lost) return { id: r.id, ret: toPy(r.ret), retcode: Math.max(0, r.retcode), out: r.out };
