@@ -253,6 +253,11 @@ export class HighState {
     return compiled.errors.length ? compiled.errors : compiled.chunks;
   }
 
+  /** The data that a file of this machine renders to. */
+  renderFile(path: string, sls: string, saltenv: string): Py {
+    return this.renderer.render({ path, sls, saltenv });
+  }
+
   close(): void {
     this.renderer.close();
   }

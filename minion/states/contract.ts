@@ -19,6 +19,12 @@ export interface StateCtx extends ModuleCtx {
   readonly running: PyDict;
   /** The environment of the run, and what `__instance_id__`-like caches hang on. */
   readonly saltenv: string;
+  /** Every chunk of the run, in order; none where a chunk is called alone. */
+  readonly lowstate: readonly PyDict[];
+  /** Names this run, for what states hand to each other by files (`__instance_id__`). */
+  readonly instanceId: string;
+  /** The returner functions that a state may name, by returner and return; absent where no returner loads. */
+  readonly returners?: (name: string) => ((ret: PyDict) => void) | undefined;
 }
 
 /**
