@@ -15,6 +15,8 @@ export interface PillarWish {
   readonly saltenv?: Py;
   readonly pillarenv?: Py;
   readonly override?: PyDict;
+  /** The pillar in use until now, where a new one is laid over it. */
+  readonly previous?: PyDict;
   /** One more external source for this time (`pillar.ext`). */
   readonly ext?: Py;
 }
@@ -43,6 +45,7 @@ export function compileOwn(
     saltenv: text(wish.saltenv ?? null),
     pillarenv: text(wish.pillarenv ?? null),
     override: wish.override ?? new PyDict(),
+    ...(wish.previous ? { previous: wish.previous } : {}),
     files: (o) => new LocalFiles(new Roots(o, 'pillar_roots')),
     functions,
     extPillar: sources,

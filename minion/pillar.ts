@@ -21,7 +21,9 @@ export function freshPillar(ctx: ModuleCtx, wish: PillarWish = {}): PyDict {
   const saltenv = wish.saltenv ?? opts.get('saltenv') ?? null;
   const pillarenv = wish.pillarenv ?? (opts.flag('pillarenv_from_saltenv') ? saltenv : (opts.get('pillarenv') ?? null));
   if (compilesOwnPillar(opts) || !ctx.master.available)
-    return ownPillar(ctx, { ...wish, saltenv, pillarenv }, (o, pillar) => functionsOf(ctx, o, pillar));
+    return ownPillar(ctx, { ...wish, saltenv, pillarenv, previous: ctx.pillar }, (o, pillar) =>
+      functionsOf(ctx, o, pillar),
+    );
   const got = ctx.master.request('_pillar', {
     id: opts.str('id'),
     grains: toWire(ctx.grains),

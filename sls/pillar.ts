@@ -27,6 +27,8 @@ export interface PillarPlace {
   readonly pillarenv: string | null;
   /** Values that the caller lays over everything. */
   readonly override: PyDict;
+  /** The pillar in use until now: templates see it, and the new one is laid over it (`ssh_merge_pillar`). */
+  readonly previous?: PyDict;
   /** Makes the file client over the environments of {@link pillarRoots}. */
   files(opts: Opts): FileClient;
   /** Functions that templates may call; they see the pillar that is handed over, which fills while the compilation runs. */
@@ -82,6 +84,7 @@ export class PillarCompiler {
     this.names = new SlsNames(place.files(this.opts));
     this.envs = [...new Set(['base', ...[...this.opts.dict('pillar_roots').keys()].map((e) => str(e))])];
     this.pillarenv = this.opts.str('pillarenv');
+    this.lay(place.previous ?? this.opts.dict('pillar'));
     this.renderer = new SlsRenderer({
       opts: this.opts,
       log: place.log,
@@ -103,7 +106,8 @@ export class PillarCompiler {
   }
 
   private run(): PyDict {
-    const { place, pillar } = this;
+    const { place } = this;
+    let pillar = this.pillar;
     const { top, errors: topErrors } = this.top();
     const errors: string[] = [];
     if (this.opts.flag('ext_pillar_first')) {
@@ -116,11 +120,12 @@ export class PillarCompiler {
     }
     errors.push(...topErrors);
     if (this.opts.flag('pillar_opts')) pillar.set('master', this.masterOptions());
+    if (place.previous && this.opts.flag('ssh_merge_pillar')) pillar = this.merged(deepCopy(place.previous), pillar);
     if (errors.length) {
       for (const e of errors) this.log.critical(`Pillar render error: ${e}`);
       pillar.set('_errors', errors);
     }
-    const out = place.override.size ? this.merged(pillar, place.override) : pillar;
+    const out = place.override.size ? this.merged(deepCopy(pillar), place.override) : pillar;
     const failed = this.decrypt(out);
     if (failed.length) out.set('_errors', [...((out.get('_errors') as Py[] | undefined) ?? []), ...failed]);
     return new PyDict(out);

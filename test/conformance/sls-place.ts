@@ -123,7 +123,9 @@ export class SlsPlace {
   /** Data as recorded, with marks for the folder and for tracebacks. */
   marked(v: Py): Py {
     return texts(asRecorded(v), (t) =>
-      t.replaceAll(this.root, 'ROOT').replace(/Traceback \(most recent call last\):\n(?: {2}.*\n)*/g, 'TRACEBACK\n'),
+      t
+        .replaceAll(this.root, 'ROOT')
+        .replace(/Traceback \(most recent call last\):\n(?: {2}.*\n)*(?:\[\.\.\.\])?/g, 'TRACEBACK\n'),
     );
   }
 

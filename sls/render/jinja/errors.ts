@@ -93,8 +93,10 @@ export function renderError(
     line = 0;
   }
   const chain = [...trail].reverse().map((p) => ({ file: p.path ?? of.path, line: p.line }));
-  if (generic) message += `\n${traceText(e, chain)}\n`;
-  if (line) message += `; line ${line}\n\n${contextBlock(source, line)}`;
+  const trace = generic ? traceText(e, chain) : '';
+  if (generic) message += `\n${trace}\n`;
+  // The surroundings of an unexpected error go on with its traceback, as the reference shows them.
+  if (line) message += `; line ${line}\n\n${contextBlock(generic ? `${source}\n${trace}` : source, line)}`;
   return new SaltError(
     'SaltRenderError',
     message,
@@ -102,11 +104,26 @@ export function renderError(
     { cause: e },
   );
 }
+/** Full class names of errors that are no built-ins of Python. */
+const CLASSES: ReadonlyMap<string, string> = new Map([
+  ['TemplateNotFound', 'jinja2.exceptions.TemplateNotFound'],
+  ['TemplateError', 'jinja2.exceptions.TemplateError'],
+  ...['SaltException', 'SaltRenderError', 'CommandNotFoundError', 'SaltClientError', 'SaltReqTimeoutError'].map(
+    (name) => [name, `salt.exceptions.${name}`] as const,
+  ),
+]);
+
+/** Places in the templates, outermost first, then those of this program where the error arose. */
 function traceText(e: SaltError, chain: { file: string; line: number }[]): string {
   const frames = chain.map((p, i) =>
     i
       ? `  File "${p.file}", line ${p.line}, in template`
       : `  File "<template>", line ${p.line}, in top-level template code`,
   );
-  return `${['Traceback (most recent call last):', ...frames, `${e.code}: ${e.message}`].join('\n')}\n`;
+  const own = (e.stack ?? '').split('\n').flatMap((line) => {
+    const m = /^\s+at (?:(.*?) \()?(?:file:\/\/)?([^()]*?):(\d+):\d+\)?$/.exec(line);
+    return m && !m[2]?.startsWith('node:') ? [`  File "${m[2]}", line ${m[3]}, in ${m[1] ?? '<module>'}`] : [];
+  });
+  const last = `${CLASSES.get(e.code) ?? e.code}: ${e.message}`;
+  return `${['Traceback (most recent call last):', ...frames, ...own.reverse(), last].join('\n')}\n`;
 }
