@@ -10,6 +10,7 @@ import type { PyDict, Wire, WireMap } from '../bus/values.ts';
 import { encodeBus } from '../bus/wire/payload.ts';
 import { type CallPlace, Calls, Modules, noMaster } from './call.ts';
 import { catalogOf } from './catalogs.ts';
+import type { GrainsCtx } from './grains/contract.ts';
 import { loadGrains } from './grains.ts';
 import { compilesOwnPillar, ownPillar, plainPillar } from './pillar.ts';
 import { cacheJob, runReturners } from './return-to.ts';
@@ -29,7 +30,7 @@ export function localCalls(opts: Opts, log: Log): Calls {
     opts,
     log,
     grains: () => {
-      grains ??= loadGrains(opts, log);
+      grains ??= loadGrains(opts, log, { salt: (soFar) => saltWhileFinding(opts, log, soFar) });
       return grains;
     },
     pillar: () => {
@@ -47,6 +48,27 @@ export function localCalls(opts: Opts, log: Log): Calls {
     catalog: (kind) => catalogOf(kind, opts, log),
   };
   return new Calls(modules, place, undefined);
+}
+
+/** The functions that operators' grains modules may call: they see the grains found so far. */
+export function saltWhileFinding(opts: Opts, log: Log, soFar: PyDict): GrainsCtx['salt'] {
+  let calls: Calls | undefined;
+  return (name, args, kwargs) => {
+    calls ??= new Calls(
+      new Modules(opts, log),
+      {
+        opts,
+        log,
+        grains: () => soFar,
+        pillar: () => opts.dict('pillar'),
+        master: noMaster,
+        fireLocal: () => false,
+        daemon: order,
+      },
+      undefined,
+    );
+    return calls.call(name, args, kwargs);
+  };
 }
 
 /** Runs a function without a master, in this process; its return goes to the returners that are asked for, and to nobody else. */

@@ -11,6 +11,7 @@ import { pyRegex } from '../sls/regex.ts';
 import { str } from '../sls/values.ts';
 import { extmodsDir } from './extmods-dir.ts';
 import type { GrainsCtx, GrainsModule } from './grains/contract.ts';
+import { pythonGrains } from './python-grains.ts';
 
 declare const __brine_dist: string;
 
@@ -22,6 +23,8 @@ export interface GrainsRequest {
   readonly refresh?: boolean;
   /** Modules by name, instead of the built-in and the synced ones. */
   readonly modules?: Readonly<Record<string, GrainsModule>>;
+  /** Execution functions for operators' own modules; the grains found so far are what those see. */
+  readonly salt?: (grains: PyDict) => GrainsCtx['salt'];
 }
 
 /** Lays one map over another; nested maps are joined where `grains_deep_merge` wants it. */
@@ -36,9 +39,9 @@ function lay(base: PyDict, over: PyDict, deep: boolean): void {
 function files(folder: string): [name: string, path: string][] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter((n) => /\.c?js$/.test(n))
+    .filter((n) => /\.(c?js|py)$/.test(n))
     .sort()
-    .map((n) => [n.replace(/\.c?js$/, ''), join(folder, n)]);
+    .map((n) => [n.replace(/\.(c?js|py)$/, ''), join(folder, n)]);
 }
 
 /** Built-in modules and those synced from the master, the core first; one that can't be loaded is logged and left out. */
@@ -49,7 +52,7 @@ function installed(opts: Opts, log: Log): Record<string, GrainsModule> {
   const found: Record<string, GrainsModule> = {};
   for (const [name, path] of [...own.filter(([n]) => n === 'core'), ...own.filter(([n]) => n !== 'core'), ...synced])
     try {
-      const module = (require(path) as { default?: GrainsModule }).default;
+      const module = path.endsWith('.py') ? pythonGrains(path) : (require(path) as { default?: GrainsModule }).default;
       if (module?.functions) found[name] = module;
     } catch (e) {
       log.error(`The grains module ${path} cannot be loaded: ${messageOf(e)}`);
@@ -109,7 +112,8 @@ export function loadGrains(opts: Opts, log: Log, request: GrainsRequest = {}): P
   const deep = opts.flag('grains_deep_merge');
   const block = opts.list('grains_blacklist');
   const grains = new PyDict();
-  const ctx: GrainsCtx = { opts, log, grains, ...(wanted ? { wanted } : {}) };
+  const salt = request.salt?.(grains);
+  const ctx: GrainsCtx = { opts, log, grains, ...(wanted ? { wanted } : {}), ...(salt ? { salt } : {}) };
   for (const [name, module] of Object.entries(request.modules ?? installed(opts, log)))
     for (const [fun, find] of Object.entries(module.functions)) {
       if (wanted && module.provides?.[fun] && !module.provides[fun].some(wanted)) continue;

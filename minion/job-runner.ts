@@ -8,6 +8,7 @@ import type { Log } from '../bus/log.ts';
 import { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
 import { type CallPlace, Calls, Modules } from './call.ts';
+import { saltWhileFinding } from './call-local.ts';
 import { catalogOf } from './catalogs.ts';
 import { loadGrains, receivedGrains } from './grains.ts';
 import { jobInfo } from './job-info.ts';
@@ -60,7 +61,10 @@ class JobProcess {
 
   private grains(refresh: boolean): void {
     const { opts } = this.known();
-    const grains = loadGrains(opts, this.log as Log, { refresh });
+    const grains = loadGrains(opts, this.log as Log, {
+      refresh,
+      salt: (soFar) => saltWhileFinding(opts, this.log as Log, soFar),
+    });
     (this.facts as Facts).grains = grains;
     this.pipe.send({ type: 'grains', grains: toWire(grains) });
   }
@@ -97,7 +101,7 @@ class JobProcess {
       opts: facts.opts,
       log,
       grains: () => {
-        facts.grains ??= loadGrains(facts.opts, log);
+        facts.grains ??= loadGrains(facts.opts, log, { salt: (soFar) => saltWhileFinding(facts.opts, log, soFar) });
         return facts.grains;
       },
       pillar: () => facts.pillar,

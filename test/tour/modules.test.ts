@@ -22,6 +22,10 @@ before(async () => {
 `,
   );
   place.write('srv/salt/_modules/bad.py', "def run():\n    raise ValueError('no such thing')\n");
+  place.write(
+    'srv/salt/_grains/disks.py',
+    "def spindles():\n    return {'spindles': __salt__['cmd.run']('echo 3'), 'family_seen': __grains__.get('kernel')}\n",
+  );
 });
 after(() => place.close());
 
@@ -62,4 +66,11 @@ test('an operator’s Python module that raises answers the exception', async ()
   const ran = await place.run('salt', ['*', 'bad.run']);
   assert.match(ran.stdout, /ValueError: no such thing/);
   assert.equal(ran.code, 1);
+});
+
+test('T35: an operator’s own grains, with __salt__ in them, are found after a sync', async () => {
+  const synced = await place.run('salt', ['*', 'saltutil.sync_grains']);
+  assert.match(synced.stdout, /grains\.disks/);
+  const ran = await place.run('salt', ['*', 'grains.item', 'spindles', 'family_seen', '--out', 'json']);
+  assert.deepEqual(JSON.parse(ran.stdout), { web1: { spindles: '3', family_seen: 'Linux' } });
 });
