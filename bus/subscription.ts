@@ -22,11 +22,14 @@ export interface SubscriptionParts {
 const TABLE = 'cursors';
 /** Positions passed without a match before the cursor is written all the same. */
 const IDLE_POSITIONS = 5000;
+/** Shortest time between two writes of a cursor, ms. */
+const MOVE_MS = 25;
 
 /** One named reader whose place survives the process: see EventBus.subscribe. */
 export class DurableSubscription {
   private readonly stop = new AbortController();
   private readonly done: Promise<void>;
+  private moving: Promise<void> | undefined;
   private kept = 0;
   private next = 0;
 
@@ -58,7 +61,7 @@ export class DurableSubscription {
       const wanted = batch.events.filter((e) => matches(e.tag));
       if (wanted.length && !(await this.hand(wanted))) return;
       this.next = batch.next;
-      if (wanted.length || this.next - this.kept >= IDLE_POSITIONS) await this.keep();
+      if (wanted.length || this.next - this.kept >= IDLE_POSITIONS) this.move();
       if (signal.aborted) return;
     }
   }
@@ -96,16 +99,30 @@ export class DurableSubscription {
     });
   }
 
+  /** Writes the cursor behind the work, not in its way: what a crash leaves behind it is handed over once more. */
+  private move(): void {
+    if (this.moving || this.kept === this.next) return;
+    this.moving = this.keep()
+      .catch((e: unknown) => this.parts.log.warning(`Cursor ${this.parts.name}: ${messageOf(e)}`))
+      .then(() => this.pause(MOVE_MS))
+      .then((goes) => {
+        this.moving = undefined;
+        if (goes) this.move();
+      });
+  }
+
   private async keep(): Promise<void> {
-    if (this.kept === this.next) return;
-    await this.parts.cursors?.put(TABLE, [this.parts.name], this.next);
-    this.kept = this.next;
+    const { next } = this;
+    if (this.kept === next) return;
+    await this.parts.cursors?.put(TABLE, [this.parts.name], next);
+    this.kept = next;
   }
 
   /** Ends after the batch in hand; its cursor is written. */
   async close(): Promise<void> {
     this.stop.abort();
     await this.done;
+    await this.moving;
     await this.keep().catch((e: unknown) => this.parts.log.warning(`Cursor ${this.parts.name}: ${messageOf(e)}`));
     this.parts.closed();
   }

@@ -1,10 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { constants, readFileSync, write } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { messageOf, SaltError } from '../errors.ts';
 
 const HEADER = 8;
+/** A write is on disk when it returns: one trip to the disk for a group. */
+const APPEND = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_DSYNC;
+const writeTo = promisify(write);
 
 function frame(payload: Uint8Array): Buffer {
   const b = Buffer.allocUnsafe(HEADER + payload.length);
@@ -15,7 +19,7 @@ function frame(payload: Uint8Array): Buffer {
 }
 
 /**
- * An append-only file of checksummed records with grouped fdatasync. A torn tail (the process or machine died in a write) is cut
+ * An append-only file of checksummed records, synced in groups. A torn tail (the process or machine died in a write) is cut
  * off when the file is opened; everything whose promise settled is before it.
  */
 export class Journal {
@@ -35,7 +39,7 @@ export class Journal {
 
   /** Opens or creates the file (mode 0600) and hands every whole record, oldest first, to `each`. */
   static async open(path: string, each: (payload: Uint8Array) => void): Promise<Journal> {
-    const file = await open(path, 'a+', 0o600);
+    const file = await open(path, APPEND, 0o600);
     const bytes = readFileSync(path);
     let at = 0;
     while (at + HEADER <= bytes.length) {
@@ -70,8 +74,8 @@ export class Journal {
       const group = this.waiting.splice(0, 2000);
       const bytes = Buffer.concat(group.map((g) => g.buf));
       try {
-        await this.file.appendFile(bytes);
-        await this.file.datasync();
+        for (let done = 0; done < bytes.length; )
+          done += (await writeTo(this.file.fd, bytes, done, bytes.length - done, null)).bytesWritten;
         this.size += bytes.length;
         for (const g of group) g.ok();
       } catch (e) {
@@ -125,7 +129,7 @@ export class Journal {
     await dir.sync();
     await dir.close();
     const old = this.file;
-    this.file = await open(this.path, 'a+', 0o600);
+    this.file = await open(this.path, APPEND, 0o600);
     this.size = size;
     await old.close();
   }

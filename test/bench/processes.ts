@@ -86,7 +86,7 @@ export function fineCpuOf(session: number): number {
   return ns / 1e9;
 }
 
-/** Memory of a daemon and everything it forked, in MiB: PSS (shared pages counted in parts), and without what is shared with others. */
+/** Memory of a daemon and everything it forked, in MiB: PSS (shared pages counted in parts, swapped ones too), and without what is shared with others. */
 export function memoryOf(session: number): { pss: number; own: number; processes: number } {
   let pss = 0;
   let own = 0;
@@ -95,7 +95,7 @@ export function memoryOf(session: number): { pss: number; own: number; processes
     try {
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
       const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-      pss += kib('Pss') / 1024;
+      pss += (kib('Pss') + kib('SwapPss')) / 1024;
       own += (kib('Private_Dirty') + kib('Private_Clean')) / 1024;
     } catch {
       // It ended between the listing and the look.

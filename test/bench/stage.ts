@@ -48,7 +48,7 @@ export class Stage {
     mkdirSync(join(s.root, 'run'));
     s.write(
       'master/master',
-      `root_dir: {root}/master
+      `root_dir: {root}
 interface: 127.0.0.1
 publish_port: ${s.ports.publish}
 ret_port: ${s.ports.ret}
@@ -130,7 +130,7 @@ ${o.master ?? ''}
     this.write(
       `${id}/minion`,
       `id: ${id}
-root_dir: {root}/${id}
+root_dir: {root}
 master: 127.0.0.1
 master_port: ${this.ports.ret}
 publish_port: ${this.ports.publish}

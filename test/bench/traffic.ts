@@ -46,9 +46,10 @@ export class Ear {
     socket.on('data', (c: Buffer) => this.take(c));
   }
 
-  static open(stage: Stage): Promise<Ear> {
+  /** Connects; `settle` ms are left to the master to notice. */
+  static open(stage: Stage, settle = 100): Promise<Ear> {
     return new Promise((ok, fail) => {
-      const socket = connect(stage.sockets.pub, () => setTimeout(() => ok(new Ear(socket)), 100));
+      const socket = connect(stage.sockets.pub, () => setTimeout(() => ok(new Ear(socket)), settle));
       socket.once('error', fail);
     });
   }
