@@ -109,7 +109,7 @@ function verifyRun(id: string, sls: string, state: string, run: readonly Py[], e
           );
           continue;
         }
-        const [[reqKey, reqValue]] = [...req] as [[Py, Py]];
+        const [reqKey, reqValue] = req.entries().next().value as [Py, Py];
         const text = str(reqKey);
         if (text.includes('.'))
           errors.push(

@@ -144,8 +144,10 @@ export class RequisiteGraph {
       for (const one of iterate(list)) {
         const ref = isStr(one) ? new PyDict([['id', one]]) : one;
         if (!(ref instanceof PyDict) || !ref.size) continue;
-        const [[rawKey, value]] = [...ref] as [[Py, Py]];
-        const key = str(rawKey).split('.', 1)[0] as string;
+        const [rawKey, value] = ref.entries().next().value as [Py, Py];
+        const name = str(rawKey);
+        const dot = name.indexOf('.');
+        const key = dot < 0 ? name : name.slice(0, dot);
         if (value === null) continue;
         const where = `in state [${str(chunk.get('name') ?? null)}] in SLS [${str(chunk.get('__sls__') ?? null)}]`;
         if (!isStr(value)) return `Requisite [${kind}: ${key}] ${where} must have a string as the value`;

@@ -33,7 +33,12 @@ export function decodeOutput(bytes: Buffer, encoding: string | undefined): { tex
   }
 }
 
+const BLANK = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+
 /** Python's `rstrip()`: its idea of white space includes the information separators and excludes the byte order mark. */
 export function pyRstrip(text: string): string {
-  return text.replace(/[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/, '');
+  // Looked at from its end: an expression anchored there would try each run of blanks of a long output.
+  let end = text.length;
+  while (end > 0 && BLANK.test(text[end - 1] as string)) end--;
+  return text.slice(0, end);
 }
