@@ -1,4 +1,4 @@
-/** The program of a job process: runs runner and wheel functions for the master that forked it, one after the other. */
+/** The program of a job process: runs runner and wheel functions for the master that forked it. */
 import { consoleSink, LEVELS, type Level, Log } from '../bus/log.ts';
 import { Opts } from '../bus/opts.ts';
 import { PyDict, toPy, toWire, type Wire } from '../bus/values.ts';
@@ -20,12 +20,12 @@ interface Message {
 let opts = new Opts();
 let log = new Log('salt.runner', consoleSink());
 
-let goOn: (() => void) | undefined;
+const goOn = new Map<number, () => void>();
 /** Has the master announce the call, before anything that the call itself tells. */
-function announced(lasting: boolean): Promise<void> {
+function announced(n: number, lasting: boolean): Promise<void> {
   return new Promise((resolve) => {
-    goOn = resolve;
-    process.send?.({ found: lasting ? 'built-in' : 'own' });
+    goOn.set(n, resolve);
+    process.send?.({ n, found: lasting ? 'built-in' : 'own' });
   });
 }
 
@@ -39,7 +39,7 @@ function standOn(): Promise<RunGround> {
   return ground;
 }
 
-async function work(bytes: Uint8Array): Promise<Wire> {
+async function work(n: number, bytes: Uint8Array): Promise<Wire> {
   const call = asMap(decodeBus(bytes)) ?? {};
   const form: Form = call['form'] === 'wheel' ? 'wheel' : 'runner';
   const args = Array.isArray(call['arg']) ? call['arg'].map((a) => toPy(a)) : [];
@@ -51,7 +51,7 @@ async function work(bytes: Uint8Array): Promise<Wire> {
     await run.close();
     return { return: `'${String(call['fun'])}' is not available.`, success: false, retcode: 254, unknown: true };
   }
-  if (call['announced'] !== true) await announced(found.lasting);
+  if (call['announced'] !== true) await announced(n, found.lasting);
   const forget = noteRun(opts, log, facts.jid, {
     ...facts,
     fun_args: shownArgs(args, kwargs as PyDict).map((a) => toWire(a)),
@@ -101,11 +101,15 @@ process.on('message', (m: Message) => {
         process.exit(1);
       });
   }
-  if (m.go) goOn?.();
+  const { n = 0 } = m;
+  if (m.go) {
+    goOn.get(n)?.();
+    goOn.delete(n);
+  }
   if (m.call)
-    work(m.call)
+    work(n, m.call)
       .catch((e): Wire => ({ return: failure(e), success: false, retcode: 1 }))
-      .then((outcome) => process.send?.({ outcome: encodeBus(outcome) }));
+      .then((outcome) => process.send?.({ n, outcome: encodeBus(outcome) }));
 });
 process.on('disconnect', () => process.exit(0));
 

@@ -43,11 +43,14 @@ interface Asked {
   resolve(o: Finished): void;
   found(): void;
   timer?: NodeJS.Timeout;
+  /** When it was given to a process. */
+  began: number;
 }
 
 interface Worker {
   child: ChildProcess;
-  busy?: Asked;
+  /** Calls at work in it, by number. */
+  readonly busy: Map<number, Asked>;
   /** Counts down while it has nothing to do. */
   idle?: NodeJS.Timeout;
 }
@@ -56,11 +59,16 @@ interface Worker {
 const WARM_MS = 60_000;
 /** How long a second one does. */
 const SPARE_MS = 2000;
+/** How many calls of functions that have shown to be quick are at work in one process at once. */
+const LANES = 8;
+/** Functions whose time is remembered. */
+const MOST_TIMED = 1000;
 /** For so many ms a call waits for a process that is at work before another is forked: quick calls share one, a slow one holds up nobody. */
 const STALL_MS = 20;
 
 /**
- * Runs runner and wheel functions in forked processes of this same program, one call at a time each: `new` is fired before, `ret` after (see `told` for functions that are not there). A process is
+ * Runs runner and wheel functions in forked processes of this same program, one call at a time each, but for functions whose last run was quick, of which a
+ * few share a process: `new` is fired before, `ret` after (see `told` for functions that are not there). A process is
  * forked on first need; one stays warm for a while, none lives in an idle master. `runner_time_limit` (seconds, 0 none) ends what hangs.
  */
 export class JobProcesses {
@@ -69,6 +77,9 @@ export class JobProcesses {
   private stall: NodeJS.Timeout | undefined;
   /** Built-in functions that were found before: they are announced without asking. */
   private readonly known = new Set<string>();
+  /** How long the last run of a function took, ms. */
+  private readonly took = new Map<string, number>();
+  private next = 1;
   private closed = false;
 
   constructor(
@@ -82,7 +93,7 @@ export class JobProcesses {
 
   /** Calls running now. */
   get running(): number {
-    return [...this.workers].filter((w) => w.busy).length;
+    return [...this.workers].reduce((n, w) => n + w.busy.size, 0);
   }
 
   /** Runs a call and answers its outcome; never rejects. */
@@ -119,17 +130,16 @@ export class JobProcesses {
   private run(call: ProcessCall, found: () => void): Promise<Finished> {
     if (this.closed) return Promise.resolve({ return: 'The master is stopping', success: false, retcode: 1 });
     return new Promise((resolve) => {
-      this.waiting.push({ call, resolve, found });
+      this.waiting.push({ call, resolve, found, began: 0 });
       this.pump();
     });
   }
 
   /** Gives waiting calls to processes without work, the oldest process first, so that spare ones come to rest. */
   private pump(): void {
-    for (const worker of this.workers) {
-      if (!this.waiting.length) break;
-      if (!worker.busy && worker.child.connected) this.give(worker, this.waiting.shift() as Asked);
-    }
+    for (const worker of this.workers)
+      while (this.waiting.length && worker.child.connected && this.takes(worker, this.waiting[0] as Asked))
+        this.give(worker, this.waiting.shift() as Asked);
     if (!this.waiting.length || this.stall) return;
     if (!this.workers.size) this.give(this.fork(), this.waiting.shift() as Asked);
     if (!this.waiting.length) return;
@@ -142,14 +152,28 @@ export class JobProcesses {
     }, STALL_MS);
   }
 
+  /** A process without work takes any call; one at work takes quick ones beside quick ones. */
+  private takes(worker: Worker, asked: Asked): boolean {
+    if (!worker.busy.size) return true;
+    if (worker.busy.size >= LANES || !this.isQuick(asked)) return false;
+    for (const other of worker.busy.values()) if (!this.isQuick(other)) return false;
+    return true;
+  }
+
+  private isQuick({ call }: Asked): boolean {
+    return (this.took.get(`${call.form}.${call.fun}`) ?? STALL_MS) < STALL_MS;
+  }
+
   private give(worker: Worker, asked: Asked): void {
     clearTimeout(worker.idle);
-    worker.busy = asked;
+    const n = this.next++;
+    asked.began = performance.now();
+    worker.busy.set(n, asked);
     const { form, fun, arg, kwarg, jid, user, cause } = asked.call;
     const limit = this.opts.num('runner_time_limit');
     if (limit > 0)
       asked.timer = setTimeout(() => {
-        this.finish(worker, {
+        this.finish(worker, n, {
           return: `${form} ${fun} was stopped after ${limit} seconds`,
           success: false,
           retcode: 1,
@@ -159,6 +183,7 @@ export class JobProcesses {
     const announced = this.known.has(`${form}.${fun}`);
     if (announced) asked.found();
     worker.child.send({
+      n,
       call: encodeBus({ form, fun, arg: [...arg], kwarg, jid, user, cause: cause ?? null, announced }),
     });
   }
@@ -169,41 +194,44 @@ export class JobProcesses {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [],
     });
-    const worker: Worker = { child };
+    const worker: Worker = { child, busy: new Map() };
     this.workers.add(worker);
     child.send({ opts: encodeBus(this.opts.data) });
     child.on('message', (m) => {
-      const { outcome: bytes, found } = m as { outcome?: Uint8Array; found?: 'built-in' | 'own' };
-      const asked = worker.busy;
+      const { n = 0, outcome: bytes, found } = m as { n?: number; outcome?: Uint8Array; found?: 'built-in' | 'own' };
+      const asked = worker.busy.get(n);
       if (found && asked) {
         if (found === 'built-in') this.known.add(`${asked.call.form}.${asked.call.fun}`);
         asked.found();
-        child.send({ go: true });
+        child.send({ n, go: true });
       }
-      if (bytes) this.finish(worker, readOutcome(bytes));
+      if (bytes) this.finish(worker, n, readOutcome(bytes));
     });
     child.on('error', (e) => this.log.error(`A job process failed: ${e.message}`));
     child.once('exit', (code, signal) => {
       this.workers.delete(worker);
-      this.finish(worker, {
-        return: `The job process ended (${signal ?? `exit code ${code}`}) before it answered`,
-        success: false,
-        retcode: 1,
-      });
+      for (const n of [...worker.busy.keys()])
+        this.finish(worker, n, {
+          return: `The job process ended (${signal ?? `exit code ${code}`}) before it answered`,
+          success: false,
+          retcode: 1,
+        });
     });
     child.unref();
     child.channel?.unref();
     return worker;
   }
 
-  private finish(worker: Worker, outcome: Finished): void {
-    const busy = worker.busy;
-    if (!busy) return;
-    delete worker.busy;
-    clearTimeout(busy.timer);
-    busy.resolve(outcome);
+  private finish(worker: Worker, n: number, outcome: Finished): void {
+    const asked = worker.busy.get(n);
+    if (!asked) return;
+    worker.busy.delete(n);
+    clearTimeout(asked.timer);
+    if (this.took.size > MOST_TIMED) this.took.clear();
+    this.took.set(`${asked.call.form}.${asked.call.fun}`, performance.now() - asked.began);
+    asked.resolve(outcome);
     this.pump();
-    if (!worker.busy) this.rest(worker);
+    if (!worker.busy.size) this.rest(worker);
   }
 
   /** One resting process stays for a while, others end sooner. */
@@ -213,7 +241,7 @@ export class JobProcesses {
       worker.child.kill();
       return;
     }
-    const others = [...this.workers].some((w) => w !== worker && !w.busy);
+    const others = [...this.workers].some((w) => w !== worker && !w.busy.size);
     worker.idle = setTimeout(() => worker.child.kill(), others ? SPARE_MS : WARM_MS);
     worker.idle.unref();
   }
