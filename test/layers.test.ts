@@ -7,7 +7,7 @@ import { test } from 'node:test';
 const MAY: Readonly<Record<string, readonly string[]>> = {
   bus: ['bus'],
   sls: ['sls', 'bus/errors.ts', 'bus/log.ts', 'bus/opts.ts', 'bus/values.ts', 'bus/jid.ts', 'bus/version.ts'],
-  returners: ['returners', 'bus'],
+  returners: ['returners', 'bus', 'sls/json.ts'],
   reactor: ['reactor', 'bus', 'sls'],
   minion: ['minion', 'bus', 'sls', 'returners', 'reactor/schedule.ts'],
   master: ['master', 'bus', 'sls', 'returners', 'reactor', 'minion/call.ts', 'minion/call-local.ts'],
@@ -21,6 +21,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   nats: ['bus', 'returners'],
   bullmq: ['bus'],
   ioredis: ['bus', 'returners'],
+  mysql2: ['returners'],
+  pg: ['returners'],
   nunjucks: ['sls'],
   'js-yaml': ['sls'],
   esbuild: ['sls'],
@@ -52,6 +54,8 @@ test('imports point left only', () => {
   for (const file of files) {
     const room = file.split('/')[0] as string;
     for (const spec of imports(file)) {
+      // A path put together at run time is a plug-in or a system file, found by its own loader.
+      if (spec.includes('${')) continue;
       if (!spec.startsWith('.')) {
         const name = spec.startsWith('@') ? spec.split('/').slice(0, 2).join('/') : (spec.split('/')[0] as string);
         if (spec.startsWith('node:')) continue;

@@ -19,6 +19,7 @@ export interface FileTree {
   readonly links: ReadonlyMap<string, string>;
 }
 
+/** One backend; see the head of this file. */
 export interface FileBackend {
   envs(): string[];
   find(path: string, saltenv: string): FoundFile | undefined;
