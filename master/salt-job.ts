@@ -63,7 +63,8 @@ function call(line: CommandLine, fun: string, words: readonly string[]): Pick<Jo
   }
 }
 
-function targetOf(target: string, tgtType: string): Wire {
+/** A target as it is published: a list where the words are one. */
+export function targetOf(target: string, tgtType: string): Wire {
   if (tgtType !== 'list') return target;
   return target.includes(',') ? target.replaceAll(' ', '').split(',') : splitWords(target);
 }
