@@ -73,6 +73,8 @@ export async function* gather(
 class Inbox {
   readonly items: MinionReturn[] = [];
   private bell: (() => void) | undefined;
+  /** Rung while nobody waited. */
+  private rung = false;
 
   listen(bus: EventBus, jid: string): () => void {
     const subscription = bus.on(tags.jobReturn(jid, '*')).subscribe((e) => {
@@ -83,12 +85,17 @@ class Inbox {
   }
 
   wake(): void {
+    this.rung = !this.bell;
     this.bell?.();
     this.bell = undefined;
   }
 
-  /** Waits for an item, a wake-up or so many ms. */
+  /** Waits for an item, a wake-up or so many ms; what came since the last wait ends it at once. */
   wait(ms: number): Promise<void> {
+    if (this.rung) {
+      this.rung = false;
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.wake(), Math.max(0, ms));
       this.bell = () => {
