@@ -69,15 +69,19 @@ export class Marks {
     out = out.replaceAll(this.at.lab, '<LAB>');
     if (!this.at.keepKeys)
       out = out.replace(PEM, '<KEY>').replace(PRIVATE_PEM, '<PRIVKEY>').replace(FINGERPRINT, '<FINGERPRINT>');
-    return out
-      .replace(JIDTIME, '<JIDTIME>')
-      .replace(TIME, '<TIME>')
-      .replace(STARTED, '$1<TIME>')
-      .replace(CLOCK, '<CLOCK>')
-      .replace(UUID, '<UUID>')
-      .replace(/\bat pid \d+/g, 'at pid <PID>')
-      .replace(/(__pub_pid:\n\s+|\bpid:\n\s+|"(?:__pub_)?pid": |'(?:__pub_)?pid': )\d+/g, '$1<PID>')
-      .replace(/((?:Duration|Total run time): +)[\d.]+( m?s)/g, '$1<DURATION>$2');
+    return (
+      out
+        .replace(JIDTIME, '<JIDTIME>')
+        .replace(TIME, '<TIME>')
+        .replace(STARTED, '$1<TIME>')
+        .replace(CLOCK, '<CLOCK>')
+        .replace(UUID, '<UUID>')
+        .replace(/\bat pid \d+/g, 'at pid <PID>')
+        .replace(/(__pub_pid:\n\s+|\bpid:\n\s+|"(?:__pub_)?pid": |'(?:__pub_)?pid': )\d+/g, '$1<PID>')
+        .replace(/(Duration: +)[\d.]+( ms)/g, '$1<DURATION>$2')
+        // Right-aligned: the blanks before it are as many as its digits leave.
+        .replace(/(Total run time:) +(?:[\d.]+|<DURATION>)( m?s)/g, '$1   <DURATION>$2')
+    );
   }
 
   /** Printed text: also the machine's name, and the frames of tracebacks. */
@@ -85,7 +89,7 @@ export class Marks {
     let out = this.text(text);
     for (const name of this.names)
       out = out.replace(new RegExp(`(?<![\\w.-])${escaped(name)}(?=\\.p[ue][bm]\\b)`, 'g'), '<HOST>');
-    return out.replace(/(Duration: )[\d.]+( ms)/g, '$1<DURATION>$2');
+    return out;
   }
 
   /** Data with its marks. The name of the master, which holds the machine's, gets one too. */
