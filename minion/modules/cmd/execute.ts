@@ -8,6 +8,7 @@ import { fnmatch } from '../../../sls/fnmatch.ts';
 import type { Args } from '../../../sls/signature.ts';
 import { iterate, repr, str, truth } from '../../../sls/values.ts';
 import { type Account, accountOf, expandUser, groupIds, groupOf } from '../../process/accounts.ts';
+import { osErrorText } from '../../process/os-error.ts';
 import { type Command, runDetached, runToEnd } from '../../process/run.ts';
 import { shellSplit } from '../../process/shell-words.ts';
 import { isExecutable, which } from '../../process/which.ts';
@@ -121,26 +122,6 @@ function maskOf(umask: Py): number | undefined {
   if (text === '') throw new SaltError('CommandExecutionError', 'Zero umask is not allowed.');
   if (!/^[0-7]+$/.test(text)) throw new SaltError('CommandExecutionError', `Invalid umask: '${str(umask)}'`);
   return Number.parseInt(text, 8);
-}
-
-const ERRNO: Record<string, [number, string]> = {
-  ENOENT: [2, 'No such file or directory'],
-  E2BIG: [7, 'Argument list too long'],
-  ENOEXEC: [8, 'Exec format error'],
-  ENOMEM: [12, 'Cannot allocate memory'],
-  EACCES: [13, 'Permission denied'],
-  EPERM: [1, 'Operation not permitted'],
-  EAGAIN: [11, 'Resource temporarily unavailable'],
-  ENOTDIR: [20, 'Not a directory'],
-  EMFILE: [24, 'Too many open files'],
-  ETXTBSY: [26, 'Text file busy'],
-  ELOOP: [40, 'Too many levels of symbolic links'],
-};
-
-/** The text of a system error as Python words it: `[Errno 2] No such file or directory: 'x'`. */
-export function osErrorText(code: string, path: string): string {
-  const [n, text] = ERRNO[code] ?? [5, code];
-  return `[Errno ${n}] ${text}: ${repr(path)}`;
 }
 
 /** Finds the program a word names in the PATH the child will see, or says why the system would not start it. */

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { type Py, PyDict } from '../../../bus/values.ts';
+import { osErrorText } from '../../process/os-error.ts';
 import { which } from '../../process/which.ts';
-import { osErrorText } from './execute.ts';
 
 /** How each shell or interpreter tells its version: where it stands in the output, and the command. */
 const ASK: Record<string, [RegExp, string, ...string[]]> = {
