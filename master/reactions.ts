@@ -8,7 +8,7 @@ import type { Opts } from '../bus/opts.ts';
 import type { DeadLetter, JobQueue } from '../bus/queue/contract.ts';
 import { openEmbeddedQueue } from '../bus/queue/embedded.ts';
 import { tags } from '../bus/tags.ts';
-import { type Py, PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
+import { type Py, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
 import { type ReactorStats, startReactor } from '../reactor/reactor.ts';
 import { Rules } from '../reactor/rules.ts';
 import { loadYaml } from '../sls/yaml.ts';
