@@ -27,7 +27,7 @@ const RULE = `# A reaction is a state file whose "states" are calls. This one an
 # it runs one command on the minion. \`data\` is what was fired, \`tag\` the tag.
 greet_{{ tag.split('/')[1] }}:
   local.cmd.run:
-    - tgt: {{ data.get('id', '*') }}
+    - tgt: {{ data.get('id', '*') | yaml_dquote }}
     - args:
       - cmd: echo "hello {{ data.data.who if data.data is mapping and data.data.who is defined else data.who | default('world') }}, says the reactor"
 `;

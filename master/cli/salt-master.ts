@@ -4,92 +4,21 @@ import { dirname } from 'node:path';
 import { messageOf, SaltError } from '../../bus/errors.ts';
 import { consoleSink, fileSink, LEVELS, type Level, Log } from '../../bus/log.ts';
 import type { Opts } from '../../bus/opts.ts';
-import { SALT_CODENAME, SALT_VERSION } from '../../bus/version.ts';
+import { CommandLineExit, configDir, mergeCommandLine, parseCommandLine } from '../../sls/cli-options.ts';
 import { loadConfig } from '../../sls/config.ts';
 import { startMaster } from '../master.ts';
 import { becomeUser, lookupUser } from '../privileges.ts';
-
-const HELP = `Usage: salt-master [options]
-
-The Salt Master, used to control the Salt Minions
-
-Options:
-  --version             show program's version number and exit
-  -h, --help            show this help message and exit
-  -c, --config-dir=DIR  Pass in an alternative configuration directory. Default: '/etc/salt'
-  -d, --daemon          Run the salt-master as a daemon
-  -u, --user=USER       Specify user to run salt-master
-  --pid-file=FILE       Specify the location of the pidfile
-  -l, --log-level=LEVEL Console logging log level. Default: 'warning'
-  --log-file=FILE       Log file path
-  --log-file-level=LEVEL  Logfile logging log level
-`;
-
-interface Words {
-  config?: string;
-  daemon: boolean;
-  user?: string;
-  pidFile?: string;
-  level?: string;
-  logFile?: string;
-  logFileLevel?: string;
-}
-
-const TAKES: Record<string, 'config' | 'user' | 'pidFile' | 'level' | 'logFile' | 'logFileLevel'> = {
-  '-c': 'config',
-  '--config-dir': 'config',
-  '-u': 'user',
-  '--user': 'user',
-  '--pid-file': 'pidFile',
-  '-l': 'level',
-  '--log-level': 'level',
-  '--log-file': 'logFile',
-  '--log-file-level': 'logFileLevel',
-};
-
-/** Reads the command line; exits for help, version and mistakes. */
-function words(argv: readonly string[]): Words {
-  const out: Words = { daemon: false };
-  for (let i = 0; i < argv.length; i++) {
-    const word = argv[i]!;
-    if (word === '-h' || word === '--help') {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    if (word === '--version') {
-      process.stdout.write(`salt-master ${SALT_VERSION} (${SALT_CODENAME})\n`);
-      process.exit(0);
-    }
-    if (word === '-d' || word === '--daemon') {
-      out.daemon = true;
-      continue;
-    }
-    const long = /^(--[a-z-]+)=(.*)$/s.exec(word);
-    const short = /^(-[cul])(.+)$/s.exec(word);
-    const name = long?.[1] ?? short?.[1] ?? word;
-    const key = TAKES[name];
-    const value = long?.[2] ?? short?.[2] ?? (key ? argv[++i] : undefined);
-    if (!key || value === undefined) {
-      process.stderr.write(
-        `Usage: salt-master [options]\n\nsalt-master: error: ${key ? `${name} option requires 1 argument` : `no such option: ${word}`}\n`,
-      );
-      process.exit(64);
-    }
-    out[key] = value;
-  }
-  return out;
-}
 
 function level(text: string): Level {
   return text in LEVELS ? (text as Level) : 'warning';
 }
 
 /** A log to console and file, each with its own level. The file is opened lazily and reopened when it cannot be written. */
-function openLog(opts: Opts, w: Words): Log {
-  const console_ = level(w.level ?? opts.str('log_level', 'warning'));
-  const file = level(w.logFileLevel ?? opts.str('log_level_logfile', opts.str('log_level', 'warning')));
+function openLog(opts: Opts): Log {
+  const console_ = level(opts.str('log_level', 'warning'));
+  const file = level(opts.str('log_level_logfile', opts.str('log_level', 'warning')));
   const onConsole = consoleSink();
-  const path = w.logFile ?? opts.str('log_file');
+  const path = opts.str('log_file');
   let onFile = path ? fileSink(path) : undefined;
   return new Log(
     'salt.master',
@@ -125,15 +54,14 @@ async function daemonize(): Promise<never> {
 }
 
 async function main(): Promise<void> {
-  const w = words(process.argv.slice(2));
-  if (w.daemon) await daemonize();
+  const line = parseCommandLine('salt-master', process.argv.slice(2));
+  if (line.options.get('daemon') === true) await daemonize();
   const early = new Log('salt.master', consoleSink(), LEVELS.warning);
-  const opts = loadConfig('master', { ...(w.config ? { configDir: w.config } : {}), log: early });
-  if (w.user) opts.set('user', w.user);
-  if (w.pidFile) opts.set('pidfile', w.pidFile);
-  const log = openLog(opts, w);
+  const dir = configDir(line, (text) => void process.stderr.write(text));
+  const opts = mergeCommandLine(loadConfig('master', { configDir: dir, log: early }), line);
+  const log = openLog(opts);
   const pidFile = opts.str('pidfile', '/var/run/salt-master.pid');
-  prepare(opts, pidFile, w.logFile ?? opts.str('log_file'), log);
+  prepare(opts, pidFile, opts.str('log_file'), log);
   becomeUser(opts.str('user', 'root'));
   const master = await startMaster(opts, log);
   try {
@@ -184,6 +112,11 @@ function own(dir: string, user: string): void {
 const STOP_MS = 2000;
 
 main().catch((e) => {
+  if (e instanceof CommandLineExit) {
+    process.stdout.write(e.stdout);
+    process.stderr.write(e.stderr);
+    process.exit(e.exitCode);
+  }
   // A configuration that cannot be read was told by whoever read it.
   const told = e instanceof SaltError && e.code === 'SaltConfigurationError' && 'file' in e.details;
   if (told) process.exit(e.exitCode);
