@@ -5,6 +5,7 @@ import { PyDict, toPy, toWire, type Wire } from '../bus/values.ts';
 import { asMap } from '../bus/wire/loads.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
+import type { Order, Report } from './job-processes.ts';
 import { noteRun } from './run-files.ts';
 import { callFunction, type Form, locate, shownArgs } from './runner-call.ts';
 import { openGround, type RunGround } from './runner-context.ts';
@@ -13,19 +14,25 @@ interface Message {
   n?: number;
   react?: Uint8Array;
   opts?: Uint8Array;
-  call?: Uint8Array;
-  go?: true;
+  orders?: readonly Order[];
+  pillar?: Uint8Array;
 }
 
 let opts = new Opts();
 let log = new Log('salt.runner', consoleSink());
+
+/** What is told in one turn of the loop goes as one message. */
+const reports: Report[] = [];
+function report(r: Report): void {
+  if (reports.push(r) === 1) setImmediate(() => process.send?.({ reports: reports.splice(0) }));
+}
 
 const goOn = new Map<number, () => void>();
 /** Has the master announce the call, before anything that the call itself tells. */
 function announced(n: number, lasting: boolean): Promise<void> {
   return new Promise((resolve) => {
     goOn.set(n, resolve);
-    process.send?.({ n, found: lasting ? 'built-in' : 'own' });
+    report({ n, found: lasting ? 'built-in' : 'own' });
   });
 }
 
@@ -86,12 +93,49 @@ async function compileBatch(bytes: Uint8Array): Promise<{ reacted: Uint8Array; l
   return { reacted: encodeBus(calls as unknown as Wire), log: said };
 }
 
+let makePillar: ReturnType<typeof import('./compile-pillar.ts').pillarMaker> | undefined;
+const saidOfPillar: [string, string][] = [];
+/** Compiles a pillar; what the compiler logs goes back with it. */
+async function compilePillar(bytes: Uint8Array): Promise<{ made: Uint8Array } | { failed: string }> {
+  const { pillarMaker } = await import('./compile-pillar.ts');
+  makePillar ??= pillarMaker(
+    opts,
+    new Log('salt.pillar', (r) => void saidOfPillar.push([r.level, r.message]), LEVELS.warning),
+  );
+  const load = asMap(decodeBus(bytes)) ?? {};
+  const dict = (v: Wire | undefined): PyDict => {
+    const p = toPy(v);
+    return p instanceof PyDict ? p : new PyDict();
+  };
+  const text = (v: Wire | undefined): string | null => (typeof v === 'string' ? v : null);
+  try {
+    const made = makePillar({
+      id: String(load['id']),
+      grains: dict(load['grains']),
+      saltenv: text(load['saltenv']),
+      pillarenv: text(load['pillarenv']),
+      override: dict(load['override']),
+      ...(load['ext'] === undefined ? {} : { ext: toPy(load['ext']) }),
+    });
+    return { made: encodeBus({ pillar: toWire(made.pillar), inputs: (made.inputs ?? null) as unknown as Wire }) };
+  } catch (e) {
+    return { failed: e instanceof Error ? e.message : String(e) };
+  }
+}
+
 process.on('message', (m: Message) => {
   if (m.opts) {
     opts = new Opts(toPy(decodeBus(m.opts)) as PyDict);
     const level = opts.str('log_level', 'warning');
     log = new Log('salt.runner', consoleSink(), level in LEVELS ? LEVELS[level as Level] : LEVELS.warning);
   }
+  if (m.pillar)
+    compilePillar(m.pillar)
+      .then((answer) => process.send?.({ ...answer, log: saidOfPillar.splice(0) }))
+      .catch((e) => {
+        process.stderr.write(`${failure(e)}\n`);
+        process.exit(1);
+      });
   if (m.react) {
     const { n, react } = m;
     compileBatch(react)
@@ -101,15 +145,16 @@ process.on('message', (m: Message) => {
         process.exit(1);
       });
   }
-  const { n = 0 } = m;
-  if (m.go) {
-    goOn.get(n)?.();
-    goOn.delete(n);
+  for (const { n, go, call } of m.orders ?? []) {
+    if (go) {
+      goOn.get(n)?.();
+      goOn.delete(n);
+    }
+    if (call)
+      work(n, call)
+        .catch((e): Wire => ({ return: failure(e), success: false, retcode: 1 }))
+        .then((outcome) => report({ n, outcome: encodeBus(outcome) }));
   }
-  if (m.call)
-    work(n, m.call)
-      .catch((e): Wire => ({ return: failure(e), success: false, retcode: 1 }))
-      .then((outcome) => process.send?.({ n, outcome: encodeBus(outcome) }));
 });
 process.on('disconnect', () => process.exit(0));
 

@@ -31,7 +31,8 @@ import { minionCommands } from './minion-commands.ts';
 import { MinionEvents } from './minion-events.ts';
 import { masterOrders } from './orders.ts';
 import { type ParseInput, Peer } from './peer.ts';
-import { type CompilePillar, overrideOnly, Pillars } from './pillar.ts';
+import { type CompilePillar, type PillarQuestion, Pillars } from './pillar.ts';
+import { PillarProcess } from './pillar-process.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publish.ts';
 import { type Reactions, startReactions } from './reactions.ts';
@@ -189,7 +190,10 @@ async function build(
     connected: () => presence.connected(),
     publishPort: () => ports.publish,
   });
-  const pillars = new Pillars(opts, cache, bus, parts.compilePillar ?? overrideOnly, log);
+  const pillarProcess = new PillarProcess(opts, log);
+  closers.push(() => pillarProcess.close());
+  const compilePillar = parts.compilePillar ?? ((question: PillarQuestion) => pillarProcess.compile(question));
+  const pillars = new Pillars(opts, cache, bus, compilePillar, log);
   const isKnown = (id: string): boolean => keys.current(id)?.state === 'minions';
   const requests = new Requests({
     session,
@@ -222,6 +226,10 @@ async function build(
   const eventReturn = startEventReturn(opts, bus, log);
   closers.push(() => eventReturn.close());
   const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs, presence, id: opts.str('id', 'master') });
+  orders.set('pillar.clear', () => {
+    pillarProcess.forget();
+    return true;
+  });
   const reactions = await startReactions({
     opts,
     bus,

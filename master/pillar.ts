@@ -3,7 +3,7 @@ import type { EventBus } from '../bus/event.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { tags } from '../bus/tags.ts';
-import { PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
+import { type Py, PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
 import { type PillarLoad, readPillar } from '../bus/wire/loads.ts';
 import type { MinionCache } from './minion-cache.ts';
 
@@ -14,13 +14,12 @@ export interface PillarQuestion {
   saltenv: string | null;
   pillarenv: string | null;
   override: PyDict;
+  /** One more external source, which the master's options must allow. */
+  ext?: Py;
 }
 
 /** Compiles a minion's pillar. Runs outside the master's main thread where it renders anything. */
 export type CompilePillar = (question: PillarQuestion) => Promise<PyDict>;
-
-/** Pillar without any source: what the caller laid over it, and nothing else. */
-export const overrideOnly: CompilePillar = async (question) => new PyDict(question.override);
 
 /** Answers `_pillar`, and remembers grains and pillar of the minion that asked. */
 export class Pillars {
@@ -44,6 +43,7 @@ export class Pillars {
       saltenv: ask.saltenv,
       pillarenv: ask.pillarenv,
       override: overrideOf(ask),
+      ...(ask.ext === undefined || ask.ext === null ? {} : { ext: toPy(ask.ext) }),
     });
     if (this.opts.flag('minion_data_cache', true)) {
       // The answer does not wait for the disk: the next contact brings the same data again.

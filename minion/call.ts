@@ -23,6 +23,9 @@ export interface CallPlace {
   catalog?(kind: 'states' | 'returners' | 'runners' | 'renderers'): Catalog;
 }
 
+/** Key of `__context__` under which pillar values are given as they are, not masked: set while templates call. */
+export const PLAIN_PILLAR = '__pillar_plain__';
+
 /** A place whose functions can be handed on one by one. */
 function bound(place: CallPlace): CallPlace {
   return {

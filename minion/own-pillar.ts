@@ -5,8 +5,8 @@ import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict } from '../bus/values.ts';
 import { LocalFiles } from '../sls/files/client.ts';
 import { Roots } from '../sls/files/roots.ts';
-import { PluginFolder } from '../sls/loader.ts';
-import { type ExtPillar, PillarCompiler } from '../sls/pillar.ts';
+import { PillarCompiler } from '../sls/pillar.ts';
+import { extPillars, onDemand } from '../sls/pillar-sources.ts';
 import type { CallSource } from '../sls/render/jinja.ts';
 import { extmodsDir } from './extmods-dir.ts';
 
@@ -36,7 +36,10 @@ export function compileOwn(
 ): PyDict {
   const text = (v: Py | undefined): string | null => (typeof v === 'string' ? v : null);
   const opts = wish.ext === undefined ? place.opts : onDemand(place.opts, wish.ext, place.log);
-  const sources = extPillars(opts, place.log);
+  const dirs = [
+    ...opts.list('module_dirs').map((d) => join(String(d), 'pillar')),
+    join(extmodsDir(opts.str('cachedir')), 'pillar'),
+  ];
   return new PillarCompiler({
     opts,
     log: place.log,
@@ -48,46 +51,6 @@ export function compileOwn(
     ...(wish.previous ? { previous: wish.previous } : {}),
     files: (o) => new LocalFiles(new Roots(o, 'pillar_roots')),
     functions,
-    extPillar: sources,
+    extPillar: extPillars(opts, place.log, dirs),
   }).compile();
-}
-
-/** The options with one more external source, if `on_demand_ext_pillar` allows it; else as they are, with a line in the log. */
-export function onDemand(opts: Opts, ext: Py, log: Log): Opts {
-  if (!(ext instanceof PyDict)) {
-    log.error(`On-demand pillar ${String(ext)} is not formatted as a dictionary`);
-    return opts;
-  }
-  const allowed = opts.list('on_demand_ext_pillar').map(String);
-  const refused = [...ext.keys()].map(String).filter((name) => !allowed.includes(name));
-  if (!refused.length) return opts.with({ ext_pillar: [...opts.list('ext_pillar'), ext] });
-  log.error(
-    `The following ext_pillar modules are not allowed for on-demand pillar data: ${refused.sort().join(', ')}. Valid on-demand ext_pillar modules are: ${allowed.join(', ')}. The valid modules can be adjusted by setting the 'on_demand_ext_pillar' config option.`,
-  );
-  return opts;
-}
-
-interface ExtPillarModule {
-  extPillar(id: string, pillar: PyDict, args: readonly Py[], kwargs: PyDict, ctx: { opts: Opts; log: Log }): Py;
-}
-
-const isSource = (v: unknown): v is ExtPillarModule =>
-  typeof v === 'object' && v !== null && typeof (v as { extPillar?: unknown }).extPillar === 'function';
-
-/** External sources by name: our own, and operators' before them. */
-export function extPillars(opts: Opts, log: Log): (name: string) => ExtPillar | undefined {
-  let folder: PluginFolder<ExtPillarModule> | undefined;
-  return (name) => {
-    folder ??= new PluginFolder<ExtPillarModule>({
-      folder: 'master/pillars',
-      dirs: [
-        ...opts.list('module_dirs').map((d) => join(String(d), 'pillar')),
-        join(extmodsDir(opts.str('cachedir')), 'pillar'),
-      ],
-      accepts: isSource,
-      log,
-    });
-    const found = folder.get(name);
-    return found && ((id, pillar, args, kwargs) => found.extPillar(id, pillar, args, kwargs, { opts, log }));
-  };
 }

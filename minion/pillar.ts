@@ -5,6 +5,7 @@ import { SaltError } from '../bus/errors.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, toWire } from '../bus/values.ts';
 import { truth } from '../sls/values.ts';
+import { PLAIN_PILLAR as PLAIN } from './call.ts';
 import type { CallTable, ModuleCtx } from './modules/contract.ts';
 import type { OwnPillarPlace, PillarWish } from './own-pillar.ts';
 
@@ -61,7 +62,6 @@ export interface PlainCalls {
   names(): string[];
 }
 
-const PLAIN = '__pillar_plain__';
 /** What stands for a value that is not shown. */
 const MASK = '**********';
 

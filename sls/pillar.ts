@@ -35,6 +35,8 @@ export interface PillarPlace {
   functions(opts: Opts, pillar: PyDict): CallSource;
   /** An external source by name; undefined where there is none of that name. */
   extPillar?(name: string): ExtPillar | undefined;
+  /** Told the source of every file that is rendered or imported. */
+  onSource?(text: string): void;
   /** Further renderers by name; those of `decrypt_pillar_renderers` decrypt. */
   readonly renderers?: Readonly<Record<string, Renderer>>;
 }
@@ -92,6 +94,7 @@ export class PillarCompiler {
       grains: place.grains,
       pillar: this.pillar,
       salt: place.functions(this.opts, this.pillar),
+      ...(place.onSource ? { onSource: (text: string) => place.onSource?.(text) } : {}),
       ...(place.renderers ? { renderers: place.renderers } : {}),
     });
   }

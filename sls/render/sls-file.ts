@@ -23,6 +23,8 @@ export interface RenderPlace {
   readonly salt: CallSource;
   /** Grains, pillar and options are those of a state run, which error texts tell from others. */
   readonly stateRun?: boolean;
+  /** Told the source of every file that is rendered or imported. */
+  onSource?(text: string): void;
   /** Further renderers by name, over the built-in ones. */
   readonly renderers?: Readonly<Record<string, Renderer>>;
 }
@@ -113,8 +115,14 @@ export class SlsRenderer {
     ]);
     this.find = (path, saltenv) => {
       const found = files.cache(path, saltenv);
-      return found === undefined ? undefined : { path: found, source: readTemplate(found) };
+      return found === undefined ? undefined : { path: found, source: this.read(found) };
     };
+  }
+
+  private read(path: string): string {
+    const text = readTemplate(path);
+    this.place.onSource?.(text);
+    return text;
   }
 
   /** The data of a file; throws what its stages throw. */
@@ -125,7 +133,7 @@ export class SlsRenderer {
     context.set('saltenv', file.saltenv);
     context.set('sls', file.sls);
     return compileTemplate(
-      readTemplate(file.path),
+      this.read(file.path),
       { opts, log, context, path: file.path, saltenv: file.saltenv, sls: file.sls, find: this.find },
       this.renderers,
       this.rules,

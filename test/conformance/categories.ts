@@ -12,11 +12,11 @@ import { runJinja } from './jinja.ts';
 import { realModules } from './jinja-modules.ts';
 import { runMatchers } from './matchers.ts';
 import { runOutputters } from './outputters.ts';
-import { runPillar, runPillar } from './pillar.ts';
+import { runPillar } from './pillar.ts';
 import { runReactor } from './reactor.ts';
 import { runReactorBus } from './reactor-bus.ts';
 import type { CaseResult } from './result.ts';
-import { runSlsCompile, runSlsCompile } from './sls_compile.ts';
+import { runSlsCompile } from './sls_compile.ts';
 import { runYaml } from './yaml.ts';
 
 /** Where the recorded answers and the formulas' own files are. */
