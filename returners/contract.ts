@@ -5,13 +5,16 @@
  */
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
-import type { WireMap } from '../bus/values.ts';
+import type { PyDict, WireMap } from '../bus/values.ts';
 
 /** What a returner is given: never more than this. `context` lives as long as the process and belongs to this returner alone. */
 export interface ReturnerCtx {
   readonly opts: Opts;
   readonly log: Log;
   readonly context: Map<string, unknown>;
+  /** Where options may stand besides the configuration; on a minion only. */
+  readonly pillar?: PyDict;
+  readonly grains?: PyDict;
   /** The return's own overrides (`ret_config` profile and `ret_kwargs`). */
   readonly retConfig?: string;
   readonly retKwargs?: WireMap;
@@ -29,6 +32,12 @@ export interface Returner {
   /** event_return: a batch of `{tag, data}`. */
   eventReturn?(events: readonly { tag: string; data: WireMap }[], ctx: ReturnerCtx): Promise<void>;
   jobCache?: JobCache;
+  /** The statements that create its tables, for an operator to read or to run; only returners whose store needs them. */
+  schema?(): readonly string[];
+  /** Runs {@link schema} where the options point; tables that exist are left alone. Answers the statements that were run. */
+  createTables?(ctx: ReturnerCtx): Promise<readonly string[]>;
+  /** Ends its connections; the next call opens new ones. */
+  close?(ctx: ReturnerCtx): Promise<void>;
 }
 
 /** The eleven functions of a job cache. All answer from their own store; none walks a tree. */

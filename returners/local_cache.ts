@@ -3,10 +3,20 @@
  * Readable by command lines while the master runs.
  */
 import { join } from 'node:path';
-import { formatJid, isJid, JidSource, jidToTime, stamp } from '../bus/jid.ts';
+import { stamp } from '../bus/jid.ts';
 import type { KeyedStore } from '../bus/store/contract.ts';
 import type { Wire, WireMap } from '../bus/values.ts';
-import type { JobCache, JobLoad, JobReturn, Returner, ReturnerCtx } from './contract.ts';
+import type { JobCache, JobReturn, Returner, ReturnerCtx } from './contract.ts';
+import {
+  countsAsLatest,
+  filing,
+  keptReturn,
+  oldestKept,
+  prepareJid,
+  shownReturn,
+  summary,
+  withoutSecrets,
+} from './shape/job.ts';
 
 /** jid -> load with `Minions`, `EndTime`. */
 const LOADS = 'jobs';
@@ -20,8 +30,6 @@ const MINIONS = 'job_minions';
 /** The context slot under which a daemon hands its open store to this returner; without it the returner opens the file for reading. */
 export const STORE_SLOT = 'local_cache.store';
 
-const jids = new WeakMap<Map<string, unknown>, JidSource>();
-
 async function store(ctx: ReturnerCtx): Promise<KeyedStore> {
   const open = ctx.context.get(STORE_SLOT) as KeyedStore | undefined;
   if (open) return open;
@@ -31,55 +39,8 @@ async function store(ctx: ReturnerCtx): Promise<KeyedStore> {
   return opened;
 }
 
-/** Fields of a load that must not be kept: credentials. */
-const SECRET = new Set(['key', 'password', 'token', 'eauth', 'username']);
-
-function withoutSecrets(load: WireMap): WireMap {
-  const kept: WireMap = {};
-  for (const [k, v] of Object.entries(load)) if (!SECRET.has(k)) kept[k] = v;
-  const kwargs = kept['kwargs'];
-  if (typeof kwargs === 'object' && kwargs !== null && !Array.isArray(kwargs))
-    kept['kwargs'] = Object.fromEntries(Object.entries(kwargs).filter(([k]) => !SECRET.has(k)));
-  return kept;
-}
-
-function summary(jid: string, load: WireMap): WireMap {
-  const kwargs = load['kwargs'] as WireMap | undefined;
-  const metadata = load['metadata'] ?? kwargs?.['metadata'];
-  return {
-    Function: load['fun'] ?? 'unknown-function',
-    Arguments: load['arg'] ?? [],
-    Target: load['tgt'] ?? 'unknown-target',
-    'Target-type': load['tgt_type'] ?? 'list',
-    User: load['user'] ?? 'root',
-    ...(metadata !== undefined && metadata !== null ? { Metadata: metadata } : {}),
-    StartTime: jidToTime(jid),
-  };
-}
-
-function shown(ret: WireMap): WireMap {
-  const answer: WireMap = { return: ret['return'] ?? null };
-  for (const k of ['retcode', 'success', 'out']) if (ret[k] !== undefined) answer[k] = ret[k]!;
-  return answer;
-}
-
-/** Everything older than this jid is expired. */
-function cutoff(ctx: ReturnerCtx, now: number): string | undefined {
-  const seconds = ctx.opts.num('keep_jobs_seconds', ctx.opts.num('keep_jobs', 24) * 3600);
-  return seconds > 0 ? formatJid(BigInt(Math.floor((now - seconds * 1000) * 1000))) : undefined;
-}
-
 const jobCache: JobCache = {
-  prepJid(ctx, passed) {
-    if (passed !== undefined && passed !== '') return passed;
-    let source = jids.get(ctx.context);
-    if (!source) {
-      source = new JidSource();
-      jids.set(ctx.context, source);
-    }
-    const jid = source.next();
-    return ctx.opts.flag('unique_jid') ? `${jid}_${process.pid}` : jid;
-  },
+  prepJid: prepareJid,
 
   async saveLoad(jid, load, minions, ctx) {
     const kept = withoutSecrets(load);
@@ -102,7 +63,7 @@ const jobCache: JobCache = {
   async getJid(jid, ctx) {
     const answer: WireMap = {};
     for (const { key, value } of (await store(ctx)).range(RETURNS, { start: [jid], end: [`${jid}\0`] }))
-      answer[String(key[1])] = shown(value as WireMap);
+      answer[String(key[1])] = shownReturn(value as WireMap);
     return answer;
   },
 
@@ -140,7 +101,7 @@ const jobCache: JobCache = {
   },
 
   async cleanOldJobs(ctx, now) {
-    const end = cutoff(ctx, now);
+    const end = oldestKept(ctx, now);
     if (end === undefined) return 0;
     const data = await store(ctx);
     const [jobs] = await Promise.all([data.deleteRange(LOADS, [''], [end]), data.deleteRange(RETURNS, [''], [end])]);
@@ -150,13 +111,13 @@ const jobCache: JobCache = {
 
 async function keep(ret: JobReturn, ctx: ReturnerCtx): Promise<void> {
   const data = await store(ctx);
-  const jid = String(ret['jid'] ?? '');
-  const id = String(ret['id'] ?? '');
-  if (!isJid(jid) || id === '') return;
-  const { cmd: _cmd, nonce: _nonce, tok: _tok, sig: _sig, ...kept } = ret as JobReturn & JobLoad;
+  const filed = filing(ret);
+  if (!filed) return;
+  const { jid, id } = filed;
+  const kept = keptReturn(ret);
   const writes: Promise<void>[] = [data.put(RETURNS, [jid, id], kept)];
   const fun = ret['fun'];
-  if (typeof fun === 'string' && !fun.startsWith('saltutil.find_job')) writes.push(data.put(LATEST, [fun, id], jid));
+  if (typeof fun === 'string' && countsAsLatest(fun)) writes.push(data.put(LATEST, [fun, id], jid));
   if (data.get(MINIONS, [id]) === undefined) writes.push(data.put(MINIONS, [id], Math.floor(Date.now() / 1000)));
   await Promise.all(writes);
   if (ctx.opts.flag('job_cache_store_endtime')) await jobCache.updateEndtime(jid, stamp(), ctx);

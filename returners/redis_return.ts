@@ -1,0 +1,2 @@
+/** The other name that Salt gives its redis returner. */
+export { default } from './redis.ts';
