@@ -24,12 +24,13 @@ const freePort = (): Promise<number> =>
   });
 
 const RULE = `# A reaction is a state file whose "states" are calls. This one answers every event tagged demo/<anything>/hello:
-# it runs one command on the minion. \`data\` is what was fired, \`tag\` the tag.
+# it calls one function on the minion. \`data\` is what was fired, \`tag\` the tag. What others fired goes through a filter that quotes it.
+{% set fired = data.data if data.data is mapping else data %}
 greet_{{ tag.split('/')[1] }}:
-  local.cmd.run:
+  local.test.echo:
     - tgt: {{ data.get('id', '*') | yaml_dquote }}
     - args:
-      - cmd: echo "hello {{ data.data.who if data.data is mapping and data.data.who is defined else data.who | default('world') }}, says the reactor"
+      - text: {{ ('hello ' ~ fired.get('who', 'world') ~ ', says the reactor') | yaml_dquote }}
 `;
 
 function write(path: string, text: string): void {
