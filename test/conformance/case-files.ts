@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** The repository's own copy of the recorded answers. */
@@ -38,17 +38,7 @@ export function captureFolder(dir: string): string | undefined {
   return [join(dir, 'captures'), dir].find((d) => existsSync(join(d, 'keys.json')));
 }
 
-/** The folder of recorded formulas, and how many there are. */
-export function formulaFolder(dir: string): { folder: string; names: string[] } | undefined {
-  const folder = [join(dir, 'formulas'), dir].find((d) => existsSync(join(d, 'manifest.json')));
-  if (folder === undefined) return undefined;
-  const names = readdirSync(folder)
-    .filter((f) => f.endsWith('.low.json'))
-    .map((f) => f.slice(0, -'.low.json'.length));
-  return { folder, names };
-}
-
-/** Names of the cases of a file. */
-export function caseNames(path: string): string[] {
-  return (JSON.parse(readFileSync(path, 'utf8')) as { name: string }[]).map((c) => c.name);
+/** The folder of recorded formulas. */
+export function formulaFolder(dir: string): string | undefined {
+  return [join(dir, 'formulas'), dir].find((d) => existsSync(join(d, 'manifest.json')));
 }

@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { runCaptures } from './captures.ts';
-import { captureFolder, caseFile, caseNames, formulaFolder } from './case-files.ts';
+import { captureFolder, caseFile, formulaFolder } from './case-files.ts';
 import { runCkminions } from './ckminions.ts';
 import { runCli } from './cli.ts';
 import { runCliargs } from './cliargs.ts';
 import { runConfig } from './config.ts';
 import { runEvents } from './events.ts';
+import { runFormulas } from './formulas.ts';
 import { runJinja } from './jinja.ts';
 import { realModules } from './jinja-modules.ts';
 import { runMatchers } from './matchers.ts';
@@ -17,6 +18,7 @@ import { runReactor } from './reactor.ts';
 import { runReactorBus } from './reactor-bus.ts';
 import type { CaseResult } from './result.ts';
 import { runSlsCompile } from './sls_compile.ts';
+import { runStateRun } from './state_run.ts';
 import { runYaml } from './yaml.ts';
 
 /** Where the recorded answers and the formulas' own files are. */
@@ -50,10 +52,6 @@ function ofFile(
   };
 }
 
-/** All cases of a file of which no part is built. */
-const notBuilt = (path: string): CaseResult[] =>
-  caseNames(path).map((name) => ({ name, ok: false, detail: 'not built yet' }));
-
 /** Every category, in the order in which they are run. */
 export const CATEGORIES: readonly Category[] = [
   {
@@ -73,13 +71,13 @@ export const CATEGORIES: readonly Category[] = [
   ofFile('jinja', (path) => runJinja(path, realModules)),
   ofFile('sls_compile', runSlsCompile),
   ofFile('pillar', runPillar),
-  ofFile('state_run', notBuilt),
+  ofFile('state_run', runStateRun),
   {
     name: 'formulas',
     live: false,
     run(from) {
-      const found = formulaFolder(from.cases);
-      return found?.names.map((name) => ({ name, ok: false, detail: 'not built yet' }));
+      const folder = formulaFolder(from.cases);
+      return folder === undefined ? undefined : runFormulas(folder, from.formulas);
     },
   },
   ofFile('reactor', runReactor),
