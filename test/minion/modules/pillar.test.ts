@@ -23,6 +23,9 @@ function minion(setting: Setting = {}) {
   };
 }
 
+const PLAIN = { unmask: true };
+const MASK = '*'.repeat(10);
+
 test('a value is found by its path, or the default is', () => {
   const { answer } = minion();
   for (const [path, want] of [
@@ -31,68 +34,82 @@ test('a value is found by its path, or the default is', () => {
     ['none', null],
     ['no:such', ''],
   ] as const)
-    assert.deepEqual(answer('pillar.get', [path]), want, path);
-  assert.equal(answer('pillar.get', ['app/port'], { delimiter: '/' }), 8080);
-  assert.equal(answer('pillar.fetch', ['zz', 'd']), 'd');
+    assert.deepEqual(answer('pillar.get', [path], PLAIN), want, path);
+  assert.equal(answer('pillar.get', ['app/port'], { delimiter: '/', ...PLAIN }), 8080);
+  assert.equal(answer('pillar.fetch', ['zz', 'd'], PLAIN), 'd');
   assert.throws(() => minion({ opts: { pillar_raise_on_missing: true } }).answer('pillar.get', ['zz']), {
     name: 'KeyError',
     message: "'Pillar key not found: zz'",
   });
 });
 
+test('values are masked unless asked for as they are; what is empty or false is not', () => {
+  const { answer } = minion();
+  assert.equal(answer('pillar.get', ['app:port']), MASK);
+  assert.equal(answer('pillar.get', ['zz', 'd']), MASK);
+  assert.deepEqual(answer('pillar.item', ['app:hosts', 'none', 'zz']), {
+    'app:hosts': [MASK, MASK],
+    none: null,
+    zz: '',
+  });
+  assert.deepEqual(answer('pillar.raw', ['role']), 'web');
+  assert.deepEqual(answer('pillar.raw', ['role'], { unmask: false }), MASK);
+});
+
 test('a value is merged into a default that is a dict or a list', () => {
   const { answer, m } = minion();
-  assert.deepEqual(answer('pillar.get', ['app:deep', { er: false, x: 1 }], { merge: true }), { er: true, x: 1 });
-  assert.deepEqual(answer('pillar.get', ['app:hosts', ['h0', 'h1']], { merge: true }), ['h0', 'h1', 'h2']);
-  assert.deepEqual(answer('pillar.get', ['app', { hosts: ['h0'] }], { merge: true, merge_nested_lists: true }), {
+  const merged = (path: string, otherwise: Wire, kw: WireMap = {}): Wire =>
+    answer('pillar.get', [path, otherwise], { merge: true, ...PLAIN, ...kw });
+  assert.deepEqual(merged('app:deep', { er: false, x: 1 }), { er: true, x: 1 });
+  assert.deepEqual(merged('app:hosts', ['h0', 'h1']), ['h0', 'h1', 'h2']);
+  assert.deepEqual(merged('app', { hosts: ['h0'] }, { merge_nested_lists: true }), {
     hosts: ['h0', 'h1', 'h2'],
     port: 8080,
     deep: { er: true },
   });
-  assert.equal(answer('pillar.get', ['role', { a: 1 }], { merge: true }), 'web');
+  assert.equal(merged('role', { a: 1 }), 'web');
   assert.ok(m.lines.some((l) => l.includes("is of type 'str'. Merge will be skipped.")));
-  assert.deepEqual(answer('pillar.get', ['app:hosts']), ['h1', 'h2']);
+  assert.deepEqual(answer('pillar.get', ['app:hosts'], PLAIN), ['h1', 'h2']);
 });
 
-test('items, raw, ls, keys and obfuscate', () => {
+test('the pillar in use: named keys, types, choices by it', () => {
   const { answer } = minion();
-  assert.deepEqual(answer('pillar.items'), PILLAR);
-  assert.deepEqual(answer('pillar.items', ['role']), { role: 'web' });
-  assert.deepEqual(answer('pillar.items', [], { pillar: { role: 'db' } }), { ...PILLAR, role: 'db' });
-  assert.deepEqual(answer('pillar.item', ['app:port', 'zz'], { default: 'd' }), { 'app:port': 8080, zz: 'd' });
+  assert.deepEqual(answer('pillar.items', ['role'], PLAIN), { role: 'web' });
+  assert.deepEqual(answer('pillar.item', ['app:port', 'zz'], { default: 'd', ...PLAIN }), {
+    'app:port': 8080,
+    zz: 'd',
+  });
   assert.deepEqual(answer('pillar.raw', ['app']), PILLAR.app);
-  assert.deepEqual(answer('pillar.ls'), ['app', 'role', 'none']);
   assert.deepEqual(answer('pillar.keys', ['app']), ['port', 'hosts', 'deep']);
   assert.throws(() => answer('pillar.keys', ['role']), {
     name: 'ValueError',
     message: 'Pillar value in key role is not a dict',
   });
-  assert.deepEqual(answer('pillar.obfuscate'), {
-    app: { port: '<int>', hosts: ['<str>', '<str>'], deep: { er: '<bool>' } },
-    role: '<str>',
-    none: '<NoneType>',
-  });
   assert.deepEqual(answer('pillar.filter_by', [{ 'we*': 1, default: 2 }, 'role']), 1);
 });
 
-test('the master compiles the pillar of other environments and with other values', () => {
+test('the master compiles the pillar anew, of other environments and with other values', () => {
   const asked: WireMap[] = [];
   const { answer } = minion({
     master: (cmd, load) => {
       assert.equal(cmd, '_pillar');
       asked.push(load);
-      return toPy({ from: 'master' });
+      return toPy({ from: 'master', port: 1, none: null });
     },
   });
-  assert.deepEqual(answer('pillar.items', [], { pillar: { a: 1 }, pillarenv: 'dev' }), { from: 'master' });
-  assert.equal(answer('pillar.get', ['from'], { saltenv: 'dev' }), 'master');
-  assert.deepEqual(answer('pillar.ext', ['{cmd_json: cat x}']), { from: 'master' });
+  const whole = { from: 'master', port: 1, none: null };
+  assert.deepEqual(answer('pillar.items', [], { pillar: { a: 1 }, pillarenv: 'dev', ...PLAIN }), whole);
+  assert.equal(answer('pillar.get', ['from'], { saltenv: 'dev', ...PLAIN }), 'master');
+  assert.deepEqual(answer('pillar.ext', ['{cmd_json: cat x}'], PLAIN), whole);
   assert.deepEqual(
     [asked[0]!['pillar_override'], asked[0]!['pillarenv'], asked[1]!['saltenv'], asked[2]!['ext']],
     [{ a: 1 }, 'dev', 'dev', { cmd_json: 'cat x' }],
   );
   assert.equal(asked.length, 3);
   assert.deepEqual(answer('pillar.raw'), PILLAR);
+  assert.deepEqual(answer('pillar.ls'), ['from', 'port', 'none']);
+  assert.deepEqual(answer('pillar.obfuscate', [], PLAIN), { from: '<str>', port: '<int>', none: '<NoneType>' });
+  assert.deepEqual(answer('pillar.obfuscate'), { from: '<str>', port: '<str>', none: '<NoneType>' });
 });
 
 test('this minion is matched by every kind of target', () => {
