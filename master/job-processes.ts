@@ -47,10 +47,26 @@ interface Asked {
   began: number;
 }
 
+/** To a job process: a call, or that a call found there may go on. */
+export interface Order {
+  readonly n: number;
+  readonly call?: Uint8Array;
+  readonly go?: true;
+}
+
+/** From a job process: that the function of a call was found (and whether it will be the next time), or what came of it. */
+export interface Report {
+  readonly n: number;
+  readonly found?: 'built-in' | 'own';
+  readonly outcome?: Uint8Array;
+}
+
 interface Worker {
   child: ChildProcess;
   /** Calls at work in it, by number. */
   readonly busy: Map<number, Asked>;
+  /** To be sent with the end of this turn. */
+  readonly orders: Order[];
   /** Counts down while it has nothing to do. */
   idle?: NodeJS.Timeout;
 }
@@ -182,9 +198,18 @@ export class JobProcesses {
       }, limit * 1000);
     const announced = this.known.has(`${form}.${fun}`);
     if (announced) asked.found();
-    worker.child.send({
+    this.send(worker, {
       n,
       call: encodeBus({ form, fun, arg: [...arg], kwarg, jid, user, cause: cause ?? null, announced }),
+    });
+  }
+
+  /** What is sent in one turn of the loop goes as one message: each wakes a process. */
+  private send(worker: Worker, order: Order): void {
+    if (worker.orders.push(order) > 1) return;
+    process.nextTick(() => {
+      const orders = worker.orders.splice(0);
+      if (worker.child.connected) worker.child.send({ orders });
     });
   }
 
@@ -194,18 +219,19 @@ export class JobProcesses {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [],
     });
-    const worker: Worker = { child, busy: new Map() };
+    const worker: Worker = { child, busy: new Map(), orders: [] };
     this.workers.add(worker);
     child.send({ opts: encodeBus(this.opts.data) });
     child.on('message', (m) => {
-      const { n = 0, outcome: bytes, found } = m as { n?: number; outcome?: Uint8Array; found?: 'built-in' | 'own' };
-      const asked = worker.busy.get(n);
-      if (found && asked) {
-        if (found === 'built-in') this.known.add(`${asked.call.form}.${asked.call.fun}`);
-        asked.found();
-        child.send({ n, go: true });
+      for (const { n, outcome, found } of (m as { reports?: Report[] }).reports ?? []) {
+        const asked = worker.busy.get(n);
+        if (found && asked) {
+          if (found === 'built-in') this.known.add(`${asked.call.form}.${asked.call.fun}`);
+          asked.found();
+          this.send(worker, { n, go: true });
+        }
+        if (outcome) this.finish(worker, n, readOutcome(outcome));
       }
-      if (bytes) this.finish(worker, n, readOutcome(bytes));
     });
     child.on('error', (e) => this.log.error(`A job process failed: ${e.message}`));
     child.once('exit', (code, signal) => {

@@ -35,6 +35,9 @@ export interface ReactorStats {
   failed: number;
 }
 
+/** Events whose reactions are rendered before they are safe, at most; further ones wait their turn. */
+const MOST_AHEAD = 2000;
+
 /** What the reactor is made of. */
 export interface ReactorParts {
   readonly bus: EventBus;
@@ -64,6 +67,48 @@ export function startReactor(parts: ReactorParts): { stats: ReactorStats; stop()
   const { bus, rules, queue, jids, log } = parts;
   const stats: ReactorStats = { matched: 0, queued: 0, known: 0, failed: 0 };
 
+  // While the log takes an event to the disk its reactions are rendered; they are queued only after it is safe.
+  const ahead = new Map<number, { sls: readonly string[]; calls: Promise<ReactionCall[]> }>();
+  let fresh: EventToReact[] = [];
+  const render = (): void => {
+    const events = fresh;
+    fresh = [];
+    const all = parts.compile(events);
+    for (const [i, { id, sls }] of events.entries()) {
+      const calls = all.then((a) => a[i] ?? []);
+      // Whoever asks for it sees the failure; a refused event is never asked for.
+      calls.catch(() => undefined);
+      ahead.set(id, { sls, calls });
+    }
+  };
+  const live = bus.events$.subscribe((e) => {
+    if (!rules.matches(e.tag) || fromReactor(e)) return;
+    const sls = rules.match(e.tag);
+    if (!sls.length || fresh.length + ahead.size >= MOST_AHEAD) return;
+    if (fresh.push({ id: e.id, tag: e.tag, frame: e.frame, sls }) === 1) setImmediate(render);
+  });
+
+  /** Takes what was rendered ahead under the same files, and has the rest rendered now. */
+  const compile = async (wanted: readonly EventToReact[]): Promise<readonly ReactionCall[][]> => {
+    const known = wanted.map(({ id, sls }) => {
+      const a = ahead.get(id);
+      ahead.delete(id);
+      return a && a.sls.length === sls.length && a.sls.every((f, i) => f === sls[i]) ? a.calls : undefined;
+    });
+    // Events come in order: what lies before these was refused by the log, or by a rule that is gone.
+    for (const id of ahead.keys()) {
+      if (id > (wanted.at(-1) as EventToReact).id) break;
+      ahead.delete(id);
+    }
+    const rest = wanted.filter((_w, i) => !known[i]);
+    const late = rest.length ? parts.compile(rest) : Promise.resolve([]);
+    late.catch(() => undefined);
+    const done: ReactionCall[][] = [];
+    let at = 0;
+    for (const calls of known) done.push(calls ? await calls : ((await late)[at++] ?? []));
+    return done;
+  };
+
   const react = async (events: BusEvent[]): Promise<void> => {
     const wanted = events
       .filter((e) => !fromReactor(e))
@@ -73,7 +118,7 @@ export function startReactor(parts: ReactorParts): { stats: ReactorStats; stop()
     stats.matched += wanted.length;
     let compiled: readonly ReactionCall[][];
     try {
-      compiled = await parts.compile(wanted);
+      compiled = await compile(wanted);
     } catch (e) {
       // One event may have brought the renderer down: each is tried alone, and only that one is given up.
       compiled = await Promise.all(
@@ -97,14 +142,20 @@ export function startReactor(parts: ReactorParts): { stats: ReactorStats; stop()
       }));
     });
     if (!jobs.length) return;
-    const fresh = await queue.addAll(jobs);
-    for (const isNew of fresh)
+    const added = await queue.addAll(jobs);
+    for (const isNew of added)
       if (isNew) stats.queued++;
       else stats.known++;
   };
 
   const subscription = bus.subscribe('reactor', (tag) => rules.matches(tag), react);
-  return { stats, stop: () => subscription.close() };
+  return {
+    stats,
+    stop: () => {
+      live.unsubscribe();
+      return subscription.close();
+    },
+  };
 }
 
 function fromReactor(e: BusEvent): boolean {
