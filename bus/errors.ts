@@ -32,6 +32,7 @@ export const ERRORS = {
   ZeroDivisionError: { retryable: false, exit: 1, text: '{message}' },
   OverflowError: { retryable: false, exit: 1, text: '{message}' },
   RecursionError: { retryable: false, exit: 1, text: '{message}' },
+  StopIteration: { retryable: false, exit: 1, text: '{message}' },
   RuntimeError: { retryable: false, exit: 1, text: '{message}' },
   UnicodeError: { retryable: false, exit: 1, text: '{message}' },
   MemoryError: { retryable: false, exit: 1, text: '{message}' },

@@ -81,7 +81,7 @@ export function reconcileExtend(high: High, strict = false): string[] {
       if (!(body instanceof PyDict)) throw notIterable(body);
       let name: Py = given;
       const state = [...body.keys()].find((k) => !hidden(k));
-      if (state === undefined) throw new SaltError('RuntimeError', 'generator raised StopIteration');
+      if (state === undefined) throw new SaltError('StopIteration', '');
       const target = high.get(name);
       if (!(target instanceof PyDict && target.has(state))) {
         const ids = findName(name, str(state), high, strict);

@@ -1,5 +1,5 @@
 import { type Py, PyDict } from '../bus/values.ts';
-import { attributeError, indexError } from './python-errors.ts';
+import { attributeError, indexError, notIterable } from './python-errors.ts';
 import { REQUISITES } from './requisites.ts';
 import { deepCopy, hashable, objectTypeName, repr, str, typeName } from './values.ts';
 
@@ -110,7 +110,8 @@ function verifyRun(id: string, sls: string, state: string, run: readonly Py[], e
           continue;
         }
         const [reqKey, reqValue] = req.entries().next().value as [Py, Py];
-        const text = str(reqKey);
+        if (!isText(reqKey)) throw notIterable(reqKey);
+        const text = reqKey;
         if (text.includes('.'))
           errors.push(
             `Invalid requisite type '${text}' in state '${id}', in SLS '${sls}'. Requisite types must not contain dots, did you mean '${text.slice(0, text.indexOf('.'))}'?`,

@@ -376,7 +376,7 @@ export class PillarCompiler {
       let key: Py = null;
       if (item instanceof PyDict) {
         const [first] = [...item];
-        if (!first) throw new SaltError('RuntimeError', 'generator raised StopIteration');
+        if (!first) throw new SaltError('StopIteration', '');
         name = first[0];
         if (!(first[1] instanceof PyDict)) throw attributeError(first[1], 'get');
         const own = first[1].get('defaults');
