@@ -15,6 +15,7 @@ interface Message {
   react?: Uint8Array;
   opts?: Uint8Array;
   orders?: readonly Order[];
+  pillar?: Uint8Array;
 }
 
 let opts = new Opts();
@@ -92,12 +93,49 @@ async function compileBatch(bytes: Uint8Array): Promise<{ reacted: Uint8Array; l
   return { reacted: encodeBus(calls as unknown as Wire), log: said };
 }
 
+let makePillar: ReturnType<typeof import('./compile-pillar.ts').pillarMaker> | undefined;
+const saidOfPillar: [string, string][] = [];
+/** Compiles a pillar; what the compiler logs goes back with it. */
+async function compilePillar(bytes: Uint8Array): Promise<{ made: Uint8Array } | { failed: string }> {
+  const { pillarMaker } = await import('./compile-pillar.ts');
+  makePillar ??= pillarMaker(
+    opts,
+    new Log('salt.pillar', (r) => void saidOfPillar.push([r.level, r.message]), LEVELS.warning),
+  );
+  const load = asMap(decodeBus(bytes)) ?? {};
+  const dict = (v: Wire | undefined): PyDict => {
+    const p = toPy(v);
+    return p instanceof PyDict ? p : new PyDict();
+  };
+  const text = (v: Wire | undefined): string | null => (typeof v === 'string' ? v : null);
+  try {
+    const made = makePillar({
+      id: String(load['id']),
+      grains: dict(load['grains']),
+      saltenv: text(load['saltenv']),
+      pillarenv: text(load['pillarenv']),
+      override: dict(load['override']),
+      ...(load['ext'] === undefined ? {} : { ext: toPy(load['ext']) }),
+    });
+    return { made: encodeBus({ pillar: toWire(made.pillar), inputs: (made.inputs ?? null) as unknown as Wire }) };
+  } catch (e) {
+    return { failed: e instanceof Error ? e.message : String(e) };
+  }
+}
+
 process.on('message', (m: Message) => {
   if (m.opts) {
     opts = new Opts(toPy(decodeBus(m.opts)) as PyDict);
     const level = opts.str('log_level', 'warning');
     log = new Log('salt.runner', consoleSink(), level in LEVELS ? LEVELS[level as Level] : LEVELS.warning);
   }
+  if (m.pillar)
+    compilePillar(m.pillar)
+      .then((answer) => process.send?.({ ...answer, log: saidOfPillar.splice(0) }))
+      .catch((e) => {
+        process.stderr.write(`${failure(e)}\n`);
+        process.exit(1);
+      });
   if (m.react) {
     const { n, react } = m;
     compileBatch(react)
