@@ -41,6 +41,8 @@ export interface RunningJob {
   readonly from?: string;
   /** Whether its return is sent anywhere. */
   readonly wanted: boolean;
+  /** Gives the return the form in which it is sent; for jobs of the schedule. */
+  readonly reshape?: (ret: WireMap) => WireMap;
 }
 
 /** How long a spare process is kept, in ms. */
@@ -126,6 +128,11 @@ export class Jobs {
   /** How many jobs run in processes now. */
   get running(): number {
     return [...this.children].filter((c) => c.job).length;
+  }
+  /** How many runs of a job of the schedule go on or wait. */
+  scheduled(name: string): number {
+    const jobs = [...[...this.children].map((c) => c.job), ...this.queue];
+    return jobs.filter((j) => j?.load['schedule'] === name).length;
   }
   /** Jobs waiting for a place (`process_count_max`). */
   get waiting(): readonly RunningJob[] {

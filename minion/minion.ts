@@ -22,6 +22,7 @@ import { OwnBus, REFRESHED } from './own-bus.ts';
 import { runningJobs } from './proc-files.ts';
 import { collectWhenIdle } from './rest.ts';
 import { Returns } from './returns.ts';
+import { MinionSchedule } from './schedule.ts';
 import { SeenJids } from './seen-jids.ts';
 
 /** Answers an order of a job (`ctx.daemon`): an order with a plain answer may also come from a quick function. */
@@ -35,6 +36,8 @@ export interface MinionParts {
   random?: () => number;
 }
 
+/** Time between two looks at the schedule, in ms. */
+const TICK = 1000;
 /** How often the outbox is looked at, in ms: jobs that outlived a kill of the minion leave their returns there. */
 const SWEEP_EVERY = 15_000;
 /** The same while such jobs are known to run, in ms. */
@@ -53,6 +56,7 @@ export class Minion {
   private returns!: Returns;
   private seen!: SeenJids;
   private chores!: Chores;
+  private schedule!: MinionSchedule;
   private grainsFound: Promise<void> = Promise.resolve();
   private started = false;
   private stopping: Promise<void> | undefined;
@@ -99,9 +103,18 @@ export class Minion {
       inline: (load) => inline.run(load),
       began: (job) => this.began(job),
       answer: (what, load, job) => this.answer(what, load, job),
-      returned: (ret, job) => this.returns.take(ret, job),
+      returned: (ret, job) => this.returns.take(job.reshape?.(ret) ?? ret, job),
     });
     this.chores = new Chores(opts, log, this.jobs, facts, random);
+    this.schedule = new MinionSchedule({
+      opts,
+      log,
+      random,
+      facts: () => facts.all,
+      take: (job) => this.jobs.take(job),
+      running: (name) => this.jobs.scheduled(name),
+      fire: (tag, data) => this.bus.fire(tag, data),
+    });
     this.ownOrders();
     this.resume(cachedir);
     this.grainsFound = this.findGrains(false);
@@ -176,7 +189,10 @@ export class Minion {
       await this.talk(c).announce(this.facts.grains);
       log.info('Minion is ready to receive requests!');
       this.returns.sweep();
-      if (!this.started) this.chores.start(() => void this.tell('minion_ping', 'ping'), false);
+      if (!this.started) {
+        this.chores.start(() => void this.tell('minion_ping', 'ping'), false);
+        this.beginSchedule();
+      }
       this.started = true;
     } catch (e) {
       log.error(`Greeting master ${c.name} failed: ${messageOf(e)}`);
@@ -187,6 +203,13 @@ export class Minion {
     this.parts.log.warning('Master is set to disable, skipping connection');
     await this.grainsFound;
     this.chores.start(() => undefined, true);
+    this.beginSchedule();
+  }
+
+  private beginSchedule(): void {
+    this.schedule.start(Date.now());
+    this.schedule.tick(Date.now());
+    this.chores.every(TICK, () => this.schedule.tick(Date.now()));
   }
 
   /** Fires an event at every master that is there. */
@@ -282,6 +305,7 @@ export class Minion {
   }
 
   private ownOrders(): void {
+    this.orders.set('schedule', (data) => this.schedule.manage(data));
     this.orders.set('queued_job', ({ jid }) => this.jobs.queued(String(jid)) ?? null);
     this.orders.set('job_signalled', ({ jid }) => this.jobs.signalled(String(jid)));
     this.orders.set('fire_and_wait', ({ tag, data, answer, timeout }) =>

@@ -229,6 +229,10 @@ export async function runJob(load: WireMap, place: JobPlace): Promise<WireMap> {
   ret['fun_args'] = toWire(args);
   if (load['user'] !== undefined) ret['user'] = load['user'];
   if (load['master_id'] !== undefined) ret['master_id'] = load['master_id'];
+  if (load['schedule'] !== undefined) {
+    ret['schedule'] = load['schedule'];
+    ret['pid'] = process.pid;
+  }
   const metadata = load['metadata'];
   if (metadata !== undefined) {
     if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) ret['metadata'] = metadata;
