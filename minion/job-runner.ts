@@ -15,6 +15,7 @@ import { jobInfo } from './job-info.ts';
 import { BlockingPipe, type PipeMessage } from './job-pipe.ts';
 import { openLog } from './open-log.ts';
 import { spoolReturn } from './outbox.ts';
+import { compilesOwnPillar, ownPillar, plainPillar } from './pillar.ts';
 import { runReturners } from './return-to.ts';
 import { runCall } from './run-call.ts';
 import { runJob } from './run-job.ts';
@@ -97,14 +98,24 @@ class JobProcess {
   private place(): CallPlace {
     const facts = this.known();
     const log = this.log as Log;
-    return {
+    let own: PyDict | undefined;
+    const place: CallPlace = {
       opts: facts.opts,
       log,
       grains: () => {
         facts.grains ??= loadGrains(facts.opts, log, { salt: (soFar) => saltWhileFinding(facts.opts, log, soFar) });
         return facts.grains;
       },
-      pillar: () => facts.pillar,
+      // A minion that has its own pillar files compiles them here: the daemon renders nothing.
+      pillar: () => {
+        if (!compilesOwnPillar(facts.opts)) return facts.pillar;
+        const modules = new Modules(facts.opts, log);
+        own ??= ownPillar({ opts: facts.opts, log, grains: place.grains() }, {}, (opts, pillar) => {
+          const inner = new Calls(modules, { ...place, opts, pillar: () => pillar }, undefined);
+          return plainPillar(inner, inner.context);
+        });
+        return own;
+      },
       master: {
         available: facts.connected,
         request: (cmd, fields) => this.ask('master', { cmd, load: fields }),
@@ -113,6 +124,7 @@ class JobProcess {
       daemon: (order, data = {}) => this.ask('daemon', { order, data }),
       catalog: (kind) => catalogOf(kind, facts.opts, log),
     };
+    return place;
   }
 
   /** salt-call's way: the outcome goes back whole, to be printed there. */
@@ -145,7 +157,7 @@ class JobProcess {
       fireLocal: place.fireLocal,
     });
     this.handOver(ret, m, facts.opts);
-    await runReturners(load, ret, facts.opts, log);
+    await runReturners(load, ret, facts.opts, log, { pillar: facts.pillar });
   }
 
   /** The return goes to the daemon; to the disk, for the next one, when it has died meanwhile. */
