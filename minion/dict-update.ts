@@ -14,7 +14,7 @@ export function dictUpdate(dest: Py, upd: Py, mergeLists = false): PyDict {
     if (old instanceof PyDict && v instanceof PyDict) dictUpdate(old, v, mergeLists);
     else if (mergeLists && isList(old) && isList(v)) {
       const merged = deepCopy(old) as Py[];
-      for (const x of v) if (!contains(merged, x)) merged.push(x);
+      for (const x of v) if (!contains(old, x)) merged.push(x);
       dest.set(k, merged);
     } else dest.set(k, v);
   }

@@ -22,7 +22,7 @@ export function mergeRecurse(base: PyDict, over: PyDict, lists = false): PyDict 
     if (old instanceof PyDict && v instanceof PyDict) mergeRecurse(old, v, lists);
     else if (lists && old !== undefined && isList(old) && isList(v)) {
       const joined = [...old];
-      for (const x of v) if (!contains(joined, x)) joined.push(deepCopy(x));
+      for (const x of v) if (!contains(old, x)) joined.push(deepCopy(x));
       base.set(k, joined);
     } else base.set(k, deepCopy(v));
   }

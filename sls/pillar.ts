@@ -305,12 +305,7 @@ export class PillarCompiler {
   }
 
   /** One file and what it includes. No state at all where the file is missing and may be, or its environment is none. */
-  private file(
-    sls: string,
-    env: string,
-    loaded: Loaded,
-    defaults: PyDict,
-  ): { state: Py | undefined; errors: string[] } {
+  private file(sls: string, env: string, loaded: Loaded, defaults: Py): { state: Py | undefined; errors: string[] } {
     const errors: string[] = [];
     const found = this.names.find(sls, env);
     if (!found) {
@@ -329,6 +324,8 @@ export class PillarCompiler {
     let state: Py = null;
     if (found)
       try {
+        if (!(defaults instanceof PyDict))
+          throw new SaltError('TypeError', `argument after ** must be a mapping, not ${typeName(defaults)}`);
         state = this.renderer.render({ path: found.path, saltenv: env, sls, more: defaults });
       } catch (e) {
         const text = `Rendering SLS '${sls}' failed, render error:\n${messageOf(e)}`;
@@ -362,13 +359,13 @@ export class PillarCompiler {
     include: readonly Py[],
     of: { sls: string; env: string; init: boolean },
     loaded: Loaded,
-    given: PyDict,
+    given: Py,
     errors: string[],
   ): Py {
     const over = this.opts.flag('pillar_includes_override_sls');
     const parts: Py[] = [];
     let whole: PyDict = over ? deepCopy(state) : state;
-    let defaults = given;
+    let defaults: Py = given;
     // Told again for each further include of this file, as the reference does.
     let last: readonly string[] = [];
     for (const item of include) {
@@ -379,10 +376,7 @@ export class PillarCompiler {
         if (!first) throw new SaltError('StopIteration', '');
         name = first[0];
         if (!(first[1] instanceof PyDict)) throw attributeError(first[1], 'get');
-        const own = first[1].get('defaults');
-        if (own !== undefined && !(own instanceof PyDict))
-          throw new SaltError('TypeError', `argument after ** must be a mapping, not ${typeName(own)}`);
-        defaults = own ?? new PyDict();
+        defaults = first[1].get('defaults') ?? new PyDict();
         key = first[1].get('key') ?? null;
       }
       if (!isStr(name)) throw attributeError(name, 'lstrip');
