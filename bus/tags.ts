@@ -63,10 +63,16 @@ export const tags = {
   scheduleReturn: '__schedule_return',
   /** Ours: a live reader was cut off because it read too slowly. */
   readerCut: 'salt/event/reader/cut',
+  /** Ours: a job of the master's schedule is due, and why. */
+  scheduleDue: (name: string): string => `salt/schedule/${name}/due`,
+  /** Ours: something in the master's schedule makes no sense. */
+  scheduleProblem: 'salt/schedule/problem',
   /** A queued reaction was given up; ours. */
   queueDead: 'salt/queue/dead',
   /** Ours: the job cache could not keep or answer something. */
   jobCacheFailed: 'salt/event/job_cache/failed',
+  /** Ours: the store behind a returner of the master went away (`down`) or is back (`up`). */
+  returnerState: (name: string, state: 'up' | 'down'): string => `salt/returner/${name}/${state}`,
   /** Ours: an event of a minion that was refused. */
   refused: (id: string): string => `salt/event/refused/${id}`,
   /** Ours: a minion spoke an old version of the protocol and was let in. */
@@ -105,6 +111,7 @@ const MASTER_ONLY = [
   'salt/stats/*',
   'salt/fileserver/*',
   'salt/queue/*',
+  'salt/schedule/*',
   'salt/event/*',
   'salt/reaction/*',
   'salt/syndic/*',

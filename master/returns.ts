@@ -49,6 +49,8 @@ export class Returns {
       await this.jobs.seen(String(own['jid']), ret.id, undefined);
       return this.accept(own, origin);
     }
+    // A job of a minion's schedule that wants to be heard of, but not kept (`return_job: nocache`).
+    if (ret.jid === 'nocache') return this.accept({ ...ret, jid: this.jobs.jid() }, origin, false);
     if (!isJid(ret.jid)) {
       this.refused++;
       this.log.warning(`A return of ${ret.id} was refused: ${JSON.stringify(ret.jid).slice(0, 80)} is no job id`);
@@ -79,7 +81,7 @@ export class Returns {
     );
   }
 
-  private async accept(ret: WireMap, origin: Origin): Promise<null> {
+  private async accept(ret: WireMap, origin: Origin, keep = true): Promise<null> {
     const jid = String(ret['jid']);
     this.accepted++;
     const cause = `jid/${jid}` as const;
@@ -87,7 +89,9 @@ export class Returns {
     this.fireFailures(ret, origin);
     this.accepted$.next(ret);
     const kept =
-      this.opts.flag('job_cache', true) && !this.opts.str('ext_job_cache') ? this.jobs.keep(ret) : Promise.resolve();
+      keep && this.opts.flag('job_cache', true) && !this.opts.str('ext_job_cache')
+        ? this.jobs.keep(ret)
+        : Promise.resolve();
     await Promise.all([fired.durable, kept]);
     return null;
   }

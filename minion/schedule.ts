@@ -1,12 +1,12 @@
 /** The minion's schedule: due jobs run like published ones, orders edit it, and what operators add is kept beside the configuration. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../bus/errors.ts';
 import { JidSource } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
 import { type Py, PyDict, toPy, toWire, type Wire, type WireMap } from '../bus/values.ts';
-import { type DueJob, formatDate, Schedule, type ScheduleSource } from '../reactor/schedule.ts';
+import { type DueJob, formatDate, Schedule, ScheduleMemory, type ScheduleSource } from '../reactor/schedule.ts';
 import { deepCopy, truth } from '../sls/values.ts';
 import { dumpYaml } from '../sls/yaml.ts';
 import type { MinionFacts } from './facts.ts';
@@ -62,10 +62,11 @@ export class MinionSchedule {
   private readonly schedule: Schedule;
   private readonly jids = new JidSource();
   private seen: { pillar?: PyDict; grains?: PyDict | undefined } = {};
-  private kept = '{}';
+  private readonly memory: ScheduleMemory;
 
   constructor(private readonly parts: MinionScheduleParts) {
     const { log, facts } = parts;
+    this.memory = new ScheduleMemory(join(parts.opts.str('cachedir'), 'schedule.json'), log);
     this.schedule = new Schedule({
       running: parts.running,
       problem: (job, key, message) => {
@@ -81,34 +82,7 @@ export class MinionSchedule {
   /** Reads the configuration's schedule and what an earlier life of this minion noted for `on_miss`. */
   start(now: number): void {
     this.follow(now);
-    this.schedule.set('opts', this.parts.opts.get('schedule') ?? new PyDict(), now, this.memory());
-  }
-
-  private get memoryFile(): string {
-    return join(this.parts.opts.str('cachedir'), 'schedule.json');
-  }
-
-  private memory(): WireMap {
-    try {
-      this.kept = readFileSync(this.memoryFile, 'utf8');
-      return JSON.parse(this.kept) as WireMap;
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code !== 'ENOENT')
-        this.parts.log.warning(`What was noted of the schedule cannot be read: ${messageOf(e)}`);
-      return {};
-    }
-  }
-
-  private note(): void {
-    const text = JSON.stringify(this.schedule.remember());
-    if (text === this.kept) return;
-    this.kept = text;
-    try {
-      writeFileSync(`${this.memoryFile}.new`, text, { mode: 0o600 });
-      renameSync(`${this.memoryFile}.new`, this.memoryFile);
-    } catch (e) {
-      this.parts.log.error(`The schedule's times cannot be kept: ${messageOf(e)}`);
-    }
+    this.schedule.set('opts', this.parts.opts.get('schedule') ?? new PyDict(), now, this.memory.read());
   }
 
   /** Takes over a new pillar, and new grains for their `whens`. */
@@ -124,7 +98,7 @@ export class MinionSchedule {
     this.follow(now);
     const due = this.schedule.tick(now);
     for (const job of due) this.run(job, now);
-    if (due.length) this.note();
+    if (due.length) this.memory.note(this.schedule.remember());
   }
 
   private returners({ data }: DueJob): string {

@@ -8,6 +8,7 @@ import { formatDate } from './date-text.ts';
 import { type JobSurroundings, readJob, type ScheduledJob, ScheduleProblem, unknownKeys } from './schedule-job.ts';
 
 export { formatDate, parseDateText, parseFormatted } from './date-text.ts';
+export { ScheduleMemory } from './schedule-memory.ts';
 
 /** Where a job was written: the configuration (which wins), or the pillar, which cannot be edited from here. */
 export type ScheduleSource = 'opts' | 'pillar';
