@@ -40,6 +40,7 @@ import { Requests } from './requests.ts';
 import { startEventReturn } from './returners.ts';
 import { Returns } from './returns.ts';
 import { KeyRotation } from './rotation.ts';
+import { startSchedule } from './schedule.ts';
 import { Sessions } from './sessions.ts';
 import {
   expectedBy,
@@ -271,6 +272,8 @@ async function build(
   closers.push(() => sockets.close());
   upkeep.start();
   closers.push(() => upkeep.stop());
+  const schedule = startSchedule({ opts, bus, queue: reactions.queue, jids, log });
+  closers.push(() => schedule.stop());
   await desk.reconcile();
   return {
     bus,
