@@ -37,7 +37,7 @@ import { Presence } from './presence.ts';
 import { Publisher } from './publish.ts';
 import { type Reactions, startReactions } from './reactions.ts';
 import { Requests } from './requests.ts';
-import { startEventReturn } from './returners.ts';
+import { reportReturners, startEventReturn, tellState } from './returners.ts';
 import { Returns } from './returns.ts';
 import { KeyRotation } from './rotation.ts';
 import { startSchedule } from './schedule.ts';
@@ -149,7 +149,9 @@ async function build(
   // Jobs out, returns in.
   const publishes = parts.publishes ?? (await zmqPublishes(opts));
   closers.push(() => publishes.close());
-  const jobs = new Jobs(...jobCache(opts, log, store), bus, log);
+  const kept = jobCache(opts, log, store, tellState(bus, log, 'master_job_cache'));
+  closers.push(async () => kept.spool?.close());
+  const jobs = new Jobs(kept.returner, kept.ctx, bus, log);
   const publisher = new Publisher(
     opts,
     bus,
@@ -226,7 +228,9 @@ async function build(
   const upkeep = new Upkeep({ opts, bus, log, store: eventStore, jobs, tokens, presence, files, peer, rotation });
   const eventReturn = startEventReturn(opts, bus, log);
   closers.push(() => eventReturn.close());
-  const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs, presence, id: opts.str('id', 'master') });
+  const returners = reportReturners(kept.spool, eventReturn);
+  const id = opts.str('id', 'master');
+  const orders = masterOrders({ cache, desk, bus, requests, upkeep, jobs, presence, returners, id });
   orders.set('pillar.clear', () => {
     pillarProcess.forget();
     return true;

@@ -20,6 +20,8 @@ export interface OrderParts {
   upkeep: Upkeep;
   jobs: Jobs;
   presence: Presence;
+  /** How the returners of the master fare: see reportReturners. */
+  returners: () => WireMap;
   /** The master's own id: what runner and wheel functions answer is kept under it. */
   id: string;
 }
@@ -28,7 +30,7 @@ const STATES: readonly KeyState[] = ['minions', 'minions_pre', 'minions_rejected
 
 /**
  * The orders every master knows: `key.accept|reject {ids, from}` and `key.delete {ids}` (answer the ids they changed), `cache.store|flush {bank, key, value}`,
- * `minions.connected` (id to address), `job.keep` (the data of a run's `ret` event), `stats` {reset}. Only its own user reaches them.
+ * `minions.connected` (id to address), `job.keep` (the data of a run's `ret` event), `stats` {reset}, `returner.status`. Only its own user reaches them.
  */
 export function masterOrders(p: OrderParts): Map<string, Order> {
   const ids = (data: WireMap): string[] => (Array.isArray(data['ids']) ? data['ids'].map(String) : []);
@@ -67,6 +69,7 @@ export function masterOrders(p: OrderParts): Map<string, Order> {
       },
     ],
     ['stats', (data) => stats(p, data['reset'] === true)],
+    ['returner.status', () => p.returners()],
   ]);
 }
 
@@ -85,6 +88,7 @@ function stats(p: OrderParts, reset: boolean): Wire {
     requests: { ...requests, refused: { ...refused } },
     commands: Object.fromEntries(Object.entries(commands).map(([k, v]) => [k, { ...v }])),
     job_cache_failures: p.jobs.failures,
+    returners: p.returners(),
     loop_delay_ms: { ...p.upkeep.loopDelay(reset) },
     memory: process.memoryUsage.rss(),
     uptime: process.uptime(),

@@ -10,8 +10,9 @@ import { toPy, type Wire, type WireMap } from '../bus/values.ts';
 import { isSigAlgo, loadOrCreateKeyPair, type SigAlgo } from '../bus/wire/keys.ts';
 import { type MasterSessionOptions, signPublicKey } from '../bus/wire/master-session.ts';
 import { minionSignature } from '../bus/wire/minion-signature.ts';
-import type { JobCache, Returner } from '../returners/contract.ts';
+import type { JobCache, Returner, ReturnerCtx } from '../returners/contract.ts';
 import localCache, { STORE_SLOT } from '../returners/local_cache.ts';
+import { type SpoolStatus, WriteBehind } from '../returners/spool/write-behind.ts';
 import type { Subject as Known } from '../sls/match/contract.ts';
 import { checkMinions } from '../sls/match/expected.ts';
 import type { Expected } from './access.ts';
@@ -82,21 +83,26 @@ export function expectedBy(opts: Opts, cache: MinionCache, ids: () => readonly s
   };
 }
 
-/** The job cache that `master_job_cache` names, with its context; the default one shares the master's store. */
-export function jobCache(
-  opts: Opts,
-  log: Log,
-  store: KeyedStore,
-): [Returner & { jobCache: JobCache }, ReturnType<typeof returnerCtx>] {
+/** A master's job cache, and the journal before it where it is not the master's own store. */
+export interface OpenedCache {
+  readonly returner: Returner & { jobCache: JobCache };
+  readonly ctx: ReturnerCtx;
+  readonly spool: WriteBehind | undefined;
+}
+
+/** The job cache that `master_job_cache` names; the default one shares the master's store, others are written through a journal. */
+export function jobCache(opts: Opts, log: Log, store: KeyedStore, onState: (s: SpoolStatus) => void): OpenedCache {
   const name = opts.str('master_job_cache', 'local_cache');
   const ctx = returnerCtx(opts, log, name);
   if (name === 'local_cache') {
     ctx.context.set(STORE_SLOT, store);
-    return [localCache, ctx];
+    return { returner: localCache, ctx, spool: undefined };
   }
   const returner = loadReturner(name, ctx);
   if (!returner.jobCache) throw new Error(`returner ${name} cannot be the master_job_cache`);
-  return [{ ...returner, jobCache: returner.jobCache }, ctx];
+  const path = join(opts.str('cachedir'), 'returner_spool', `${name}.journal`);
+  const spool = new WriteBehind({ ...returner, jobCache: returner.jobCache }, ctx, { name, path, onState });
+  return { returner: spool.returner(), ctx, spool };
 }
 
 /** `require_minion_sign_messages` and `drop_messages_signature_fail` over returns. */

@@ -5,6 +5,10 @@ import type { Wire } from '../bus/values.ts';
 import { jitter } from './clock.ts';
 import type { Facts } from './facts.ts';
 import type { Jobs } from './jobs.ts';
+import { ReturnerSpool } from './returner-spool.ts';
+
+/** How often returns that a returner did not take are looked for, in ms. */
+const RETURNER_SWEEP = 5000;
 
 /** What a minion does of its own accord: the mine, pings, states at the start. */
 export class Chores {
@@ -41,6 +45,8 @@ export class Chores {
     const minutes = opts.num('ping_interval', 0);
     if (minutes > 0) this.every(minutes * 60_000, ping);
     this.startupStates(masterless);
+    const spool = new ReturnerSpool(opts, this.log, () => ({ pillar: this.facts.all.pillar }));
+    this.every(RETURNER_SWEEP, () => void spool.sweep());
   }
 
   private updateMine(): void {

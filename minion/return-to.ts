@@ -1,16 +1,12 @@
 /** `--return NAME`: hands a job's return to the returners that the job or the configuration names. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../bus/errors.ts';
 import { isJid, JidSource } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
-import type { WireMap } from '../bus/values.ts';
+import { isWireMap, type WireMap } from '../bus/values.ts';
 import { encodeBus } from '../bus/wire/payload.ts';
-import type { Returner } from '../returners/contract.ts';
-
-declare const __brine_dist: string;
+import { type ReturnerFacts, ReturnerSpool } from './returner-spool.ts';
 
 /** Names of the returners of a job: its own `ret`, then `return` of the configuration, each once. */
 export function returnersOf(load: WireMap, opts: Opts): string[] {
@@ -19,41 +15,25 @@ export function returnersOf(load: WireMap, opts: Opts): string[] {
   return [...new Set([...own, ...configured].map((r) => r.trim()).filter(Boolean))];
 }
 
-function load(name: string): Returner | undefined {
-  // A name comes from the job: it is a module's name, never a path.
-  if (!/^[A-Za-z_]\w*$/.test(name)) return undefined;
-  const path = join(__brine_dist, 'returners', `${name}.js`);
-  if (!existsSync(path)) return undefined;
-  return (createRequire(path)(path) as { default?: Returner }).default;
-}
-
-/** Calls each returner of a job; none that is unknown or fails keeps the others from their turn. */
-export async function runReturners(job: WireMap, ret: WireMap, opts: Opts, log: Log): Promise<void> {
-  for (const name of returnersOf(job, opts))
-    try {
-      const returner = load(name);
-      if (!returner) {
-        log.error(`Returner ${name}.returner could not be loaded: '${name}.returner' is not available.`);
-        continue;
-      }
-      const ctx = {
-        opts,
-        log,
-        context: new Map<string, unknown>(),
-        ...(typeof job['ret_config'] === 'string' ? { retConfig: job['ret_config'] } : {}),
-        ...(typeof job['ret_kwargs'] === 'object' && job['ret_kwargs'] !== null
-          ? { retKwargs: job['ret_kwargs'] as WireMap }
-          : {}),
-      };
-      const virtual = returner.virtual?.(ctx) ?? true;
-      if (typeof virtual === 'object') {
-        log.error(`Returner ${name}.returner could not be loaded: ${virtual.reason}`);
-        continue;
-      }
-      await returner.returner({ ...ret, id: opts.str('id') }, ctx);
-    } catch (e) {
-      log.error(`The return failed for job ${String(job['jid'])}: ${messageOf(e)}`);
-    }
+/** Calls each returner of a job; none that is unknown or fails keeps the others from their turn, and what fails waits on disk. */
+export async function runReturners(
+  job: WireMap,
+  ret: WireMap,
+  opts: Opts,
+  log: Log,
+  facts: ReturnerFacts = {},
+): Promise<void> {
+  const names = returnersOf(job, opts);
+  if (!names.length) return;
+  const spool = new ReturnerSpool(opts, log, () => facts);
+  for (const name of names)
+    await spool.send({
+      name,
+      ret: { ...ret, id: opts.str('id') },
+      ...(typeof job['ret_config'] === 'string' && job['ret_config'] !== '' ? { config: job['ret_config'] } : {}),
+      ...(isWireMap(job['ret_kwargs']) ? { kwargs: job['ret_kwargs'] } : {}),
+    });
+  await spool.close();
 }
 
 /** Keeps a return for `saltutil.find_cached_job` (`cache_jobs`), under `cachedir/minion_jobs/<jid>`. */
