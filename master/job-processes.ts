@@ -65,6 +65,8 @@ interface Worker {
   child: ChildProcess;
   /** Calls at work in it, by number. */
   readonly busy: Map<number, Asked>;
+  /** It has told something. */
+  started: boolean;
   /** To be sent with the end of this turn. */
   readonly orders: Order[];
   /** Counts down while it has nothing to do. */
@@ -79,11 +81,13 @@ const SPARE_MS = 2000;
 const LANES = 8;
 /** Functions whose time is remembered. */
 const MOST_TIMED = 1000;
-/** For so many ms a call waits for a process that is at work before another is forked: quick calls share one, a slow one holds up nobody. */
-const STALL_MS = 20;
+/** A function is quick when its runs take less than so many ms. */
+const QUICK_MS = 150;
+/** For so many ms a call waits for quick ones, or for a process that is starting, before another is forked. */
+const STALL_MS = 100;
 
 /**
- * Runs runner and wheel functions in forked processes of this same program, one call at a time each, but for functions whose last run was quick, of which a
+ * Runs runner and wheel functions in forked processes of this same program, one call at a time each, but for functions whose runs are quick, of which a
  * few share a process: `new` is fired before, `ret` after (see `told` for functions that are not there). A process is
  * forked on first need; one stays warm for a while, none lives in an idle master. `runner_time_limit` (seconds, 0 none) ends what hangs.
  */
@@ -93,7 +97,7 @@ export class JobProcesses {
   private stall: NodeJS.Timeout | undefined;
   /** Built-in functions that were found before: they are announced without asking. */
   private readonly known = new Set<string>();
-  /** How long the last run of a function took, ms. */
+  /** How long the latest runs of a function took, ms. */
   private readonly took = new Map<string, number>();
   private next = 1;
   private closed = false;
@@ -156,9 +160,11 @@ export class JobProcesses {
     for (const worker of this.workers)
       while (this.waiting.length && worker.child.connected && this.takes(worker, this.waiting[0] as Asked))
         this.give(worker, this.waiting.shift() as Asked);
-    if (!this.waiting.length || this.stall) return;
-    if (!this.workers.size) this.give(this.fork(), this.waiting.shift() as Asked);
     if (!this.waiting.length) return;
+    // Behind slow calls nobody waits; where all are slow or none is there, a process starts at once, one at a time.
+    if ([...this.workers].every((w) => w.started && [...w.busy.values()].some((a) => this.isSlow(a))))
+      this.give(this.fork(), this.waiting.shift() as Asked);
+    if (!this.waiting.length || this.stall) return;
     const first = this.waiting[0];
     this.stall = setTimeout(() => {
       this.stall = undefined;
@@ -177,7 +183,12 @@ export class JobProcesses {
   }
 
   private isQuick({ call }: Asked): boolean {
-    return (this.took.get(`${call.form}.${call.fun}`) ?? STALL_MS) < STALL_MS;
+    return (this.took.get(`${call.form}.${call.fun}`) ?? QUICK_MS) < QUICK_MS;
+  }
+
+  private isSlow({ call, began }: Asked): boolean {
+    const took = this.took.get(`${call.form}.${call.fun}`) ?? 0;
+    return Math.max(took, performance.now() - began) >= QUICK_MS;
   }
 
   private give(worker: Worker, asked: Asked): void {
@@ -219,10 +230,11 @@ export class JobProcesses {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [],
     });
-    const worker: Worker = { child, busy: new Map(), orders: [] };
+    const worker: Worker = { child, busy: new Map(), orders: [], started: false };
     this.workers.add(worker);
     child.send({ opts: encodeBus(this.opts.data) });
     child.on('message', (m) => {
+      worker.started = true;
       for (const { n, outcome, found } of (m as { reports?: Report[] }).reports ?? []) {
         const asked = worker.busy.get(n);
         if (found && asked) {
@@ -254,7 +266,10 @@ export class JobProcesses {
     worker.busy.delete(n);
     clearTimeout(asked.timer);
     if (this.took.size > MOST_TIMED) this.took.clear();
-    this.took.set(`${asked.call.form}.${asked.call.fun}`, performance.now() - asked.began);
+    const name = `${asked.call.form}.${asked.call.fun}`;
+    const took = performance.now() - asked.began;
+    // One late run on a busy machine makes no function slow.
+    this.took.set(name, took + ((this.took.get(name) ?? took) - took) * 0.8);
     asked.resolve(outcome);
     this.pump();
     if (!worker.busy.size) this.rest(worker);
