@@ -6,7 +6,7 @@ import type { Opts } from '../bus/opts.ts';
 import { tags } from '../bus/tags.ts';
 import { isWireMap, type Wire, type WireMap } from '../bus/values.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
-import type { Form } from './runner-call.ts';
+import { type Form, SECRETS } from './runner-call.ts';
 
 declare const __brine_dist: string;
 
@@ -23,6 +23,13 @@ export interface ProcessCall {
   /** The bus is told of a function that is not there, as with the reference's asynchronous calls; others only hear of it themselves. */
   told?: true;
 }
+/** Keyword arguments as events may show them: events and the job cache outlive the call, its secrets must not. */
+function starred(kwarg: WireMap): WireMap {
+  const shown = { ...kwarg };
+  for (const secret of SECRETS) if (secret in shown) shown[secret] = '**********';
+  return shown;
+}
+
 /** What came of it. */
 export interface ProcessOutcome {
   return: Wire;
@@ -123,7 +130,7 @@ export class JobProcesses {
       fun: name,
       jid: call.jid,
       user: call.user,
-      fun_args: Object.keys(call.kwarg).length ? [...call.arg, call.kwarg] : [...call.arg],
+      fun_args: Object.keys(call.kwarg).length ? [...call.arg, starred(call.kwarg)] : [...call.arg],
     };
     const options = { origin: call.origin, cause: call.cause ?? null };
     const [asNew, asReturn] =

@@ -123,4 +123,4 @@ export function shownArgs(args: readonly Py[], kwargs: PyDict): Py[] {
 }
 
 /** Keywords whose values are nobody's business: events and the job cache outlive the call. */
-const SECRETS = ['password', 'token'];
+export const SECRETS: readonly string[] = ['password', 'token'];
