@@ -8,6 +8,8 @@ import type { MinionCache } from './minion-cache.ts';
 /** Marks a mine entry whose owner says who may read it: its value lies under {@link VALUE}, `allow_tgt` names the readers. */
 const GUARDED = '__saltmine_acl__';
 const VALUE = '__data__';
+/** Bank with the second at which each value came, by function; beside the values, which keep the reference's form. */
+const TIMES = 'mine_times';
 
 /** The mine: values that minions publish for each other, kept in the bank `mine` of the data cache. */
 export class Mine {
@@ -15,6 +17,7 @@ export class Mine {
     private readonly opts: Opts,
     private readonly cache: MinionCache,
     private readonly expected: Expected,
+    private readonly now: () => number = Date.now,
   ) {}
 
   private get kept(): boolean {
@@ -28,9 +31,19 @@ export class Mine {
     if (!this.kept) return true;
     const old = ask.clear ? undefined : this.cache.mine(ask.id);
     const values = new PyDict(old);
-    for (const [k, v] of toPy(ask.data) as PyDict) values.set(k, v);
-    await this.cache.store('mine', ask.id, values);
+    const times = ask.clear ? new PyDict() : new PyDict(this.times(ask.id));
+    const at = Math.floor(this.now() / 1000);
+    for (const [k, v] of toPy(ask.data) as PyDict) {
+      values.set(k, v);
+      times.set(k, at);
+    }
+    await Promise.all([this.cache.store('mine', ask.id, values), this.cache.store(TIMES, ask.id, times)]);
     return true;
+  }
+
+  private times(id: string): PyDict {
+    const found = this.cache.fetch(TIMES, id);
+    return found instanceof PyDict ? found : new PyDict();
   }
 
   async remove(load: WireMap): Promise<boolean> {
@@ -43,7 +56,8 @@ export class Mine {
   }
 
   async flush(load: WireMap): Promise<boolean> {
-    await this.cache.flush('mine', String(load['id']));
+    const id = String(load['id']);
+    await Promise.all([this.cache.flush('mine', id), this.cache.flush(TIMES, id)]);
     return true;
   }
 
@@ -64,7 +78,8 @@ export class Mine {
       const values = this.cache.mine(minion);
       if (!values) continue;
       for (const fun of functions) {
-        const seen = this.visible(values.get(fun), ask.id);
+        const entry = values.get(fun);
+        const seen = this.fresh(entry, minion, fun) ? this.visible(entry, ask.id) : undefined;
         if (seen === undefined) continue;
         if (!several) answer.set(minion, seen);
         else {
@@ -83,6 +98,14 @@ export class Mine {
     for (const [who, what] of this.opts.dict('mine_get'))
       if (pyRegex(String(who)).matches(id) && Array.isArray(what)) rules.push(...what.map(String));
     return functions.filter((f) => rules.some((r) => pyRegex(r).matches(f)));
+  }
+
+  /** Whether a value is younger than its own `max_age` (seconds; ours), where it has one. */
+  private fresh(entry: Py | undefined, minion: string, fun: string): boolean {
+    if (!(entry instanceof PyDict) || !entry.has(GUARDED)) return true;
+    const most = Number(entry.get('max_age') ?? Number.NaN);
+    const came = Number(this.times(minion).get(fun) ?? Number.NaN);
+    return !(this.now() / 1000 - came > most);
   }
 
   private visible(entry: Py | undefined, reader: string): Py | undefined {

@@ -21,7 +21,7 @@ const VALUES = 'cache';
 /** Table of names only, with the second of the last store: listing a bank never decodes its values. */
 const NAMES = 'cache_names';
 /** Banks with data of one minion under its id. */
-const MINION_BANKS = ['grains', 'pillar', 'mine'] as const;
+const MINION_BANKS = ['grains', 'pillar', 'mine', 'mine_times'] as const;
 /** How many minions' grains and pillars are kept decoded. */
 const KEPT = 512;
 

@@ -4,13 +4,16 @@ import { type Py, PyDict } from '../bus/values.ts';
 import { isStr, truth } from '../sls/values.ts';
 import type { CallTable } from './modules/contract.ts';
 
+/** Keywords of an entry that are not the function's: who may read the value, and (ours) for how many seconds it is shown. */
+export const MINE_LIMITS = ['allow_tgt', 'allow_tgt_type', 'max_age'] as const;
+
 /** One entry of `mine_functions`. */
 export interface MineDefinition {
   /** `mine_function`: the function where the entry's own name is an alias. */
   name: string | undefined;
   args: Py[];
   kwargs: PyDict;
-  /** `allow_tgt` and `allow_tgt_type`, as far as set. */
+  /** {@link MINE_LIMITS}, as far as set. */
   acl: PyDict;
 }
 
@@ -26,7 +29,7 @@ export function mineDefinition(given: Py): MineDefinition {
   const name = kwargs.get('mine_function');
   kwargs.delete('mine_function');
   const acl = new PyDict();
-  for (const k of ['allow_tgt', 'allow_tgt_type']) {
+  for (const k of MINE_LIMITS) {
     const v = kwargs.get(k) ?? null;
     kwargs.delete(k);
     if (truth(v)) acl.set(k, v);
@@ -36,7 +39,7 @@ export function mineDefinition(given: Py): MineDefinition {
 
 /** A value with who may read it, as the master stores it; without limits the value alone. */
 export function wrapMineValue(value: Py, acl: PyDict): Py {
-  if (!acl.has('allow_tgt')) return value;
+  if (!acl.has('allow_tgt') && !acl.has('max_age')) return value;
   return new PyDict<Py>([['__data__', value], ['__saltmine_acl__', 1], ...acl]);
 }
 

@@ -3,7 +3,7 @@ import { type Py, PyDict, PyTuple, toWire, type WireMap } from '../../bus/values
 import { cleanKwargs } from '../../sls/call-format.ts';
 import { type Args, fn } from '../../sls/signature.ts';
 import { str, truth } from '../../sls/values.ts';
-import { callMineFunction, mineDefinition, wrapMineValue } from '../mine.ts';
+import { callMineFunction, MINE_LIMITS, mineDefinition, wrapMineValue } from '../mine.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
 
 const MATCHERS = ['glob', 'pcre', 'list', 'grain', 'grain_pcre', 'ipcidr', 'compound', 'pillar', 'pillar_pcre'];
@@ -69,7 +69,7 @@ function send({ name, args, kwargs }: Args, ctx: ModuleCtx): Py {
   };
   const fun = str(take('mine_function') ?? (name as Py));
   const acl = new PyDict();
-  for (const k of ['allow_tgt', 'allow_tgt_type']) {
+  for (const k of MINE_LIMITS) {
     const v = take(k);
     if (truth(v)) acl.set(k, v);
   }
@@ -217,7 +217,7 @@ export default {
     ),
     send: fn(
       'send(name, *args, **kwargs)',
-      "Runs a function and publishes its value in the mine; mine_function names the function where name is an alias, allow_tgt and allow_tgt_type say who may read it.\n\nCLI Example:\n\n    salt '*' mine.send network.ip_addrs eth0",
+      "Runs a function and publishes its value in the mine; mine_function names the function where name is an alias, allow_tgt and allow_tgt_type say who may read it, max_age for how many seconds it is shown.\n\nCLI Example:\n\n    salt '*' mine.send network.ip_addrs eth0",
       send,
     ),
     update: fn(
