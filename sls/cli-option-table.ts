@@ -88,7 +88,7 @@ const daemon = (program: string): OptionSpec[] => [
     dest: 'pidfile',
     initial: `/var/run/${program}.pid`,
   }),
-  flag('--disable-keepalive', 'Do not restart after a failure.'),
+  flag('--disable-keepalive', 'Accepted and without effect: restarting is left to the service manager.'),
 ];
 
 const logging = (file: string, short = true, fileDest = 'log_file'): OptionGroup => ({
@@ -187,7 +187,7 @@ const PROFILING: OptionGroup = {
   about: '',
   options: [
     option('--profiling-path', "Folder for profiles. Default: '/tmp/stats'.", { initial: '/tmp/stats' }),
-    flag('--enable-profiling', 'Write profiles.', { dest: 'profiling_enabled' }),
+    flag('--enable-profiling', 'Accepted and without effect: no profiles are written.', { dest: 'profiling_enabled' }),
   ],
 };
 
@@ -210,7 +210,7 @@ const SALT: Program = {
       initial: 0,
     }),
     flag('-v/--verbose', 'Show the job id and more.'),
-    flag('--hide-timeout', 'Do not ask for minions that time out to be shown.', {
+    flag('--hide-timeout', 'Accepted and without effect: silent minions are always named.', {
       dest: 'show_timeout',
       action: 'off',
       initial: true,
@@ -331,7 +331,7 @@ const CALL: Program = {
   about: 'Runs functions on this machine.',
   options: [
     ...START,
-    option('--proxyid', 'Id of a proxy minion to act as.'),
+    option('--proxyid', 'Accepted and without effect: proxy minions are not there.'),
     ...EXECUTORS,
     option('--cachedir', "Cache folder. Default: '/var/cache/salt/'.", { initial: '/var/cache/salt/' }),
     ARGS_STDIN,
@@ -366,7 +366,7 @@ const CALL: Program = {
     }),
     DIFF,
     option('--priv', 'User to run as.', { dest: 'user' }),
-    flag('-r/--resources', 'Run on the resources that this minion manages.', { dest: 'resources_dispatch' }),
+    flag('-r/--resources', 'Accepted and without effect: resources are not there.', { dest: 'resources_dispatch' }),
     option('--tgt', "Which resources. Default: '*'.", { dest: 'resources_tgt', initial: '*', metavar: 'TGT' }),
     option('--tgt-type', "How that is to be read. Default: 'glob'.", {
       dest: 'resources_tgt_type',
