@@ -47,6 +47,9 @@ export interface GetEventOptions {
 
 /** Events held for a program that does not read before its socket is held up. */
 const HELD = 10_000;
+/** Events of one message to the master, which fires them in one go. */
+const BATCH = 256;
+const BATCH_BYTES = 1024 * 1024;
 
 /**
  * A program's place on an event bus, as Salt's SaltEvent: get_event, iter_events and fire_event under camel-case names. The first
@@ -245,7 +248,7 @@ export class SaltEvent {
     return new Promise((resolve, reject) => {
       this.batch.push({ frame, resolve, reject });
       this.batchBytes += frame.length;
-      if (this.batch.length >= 1000 || this.batchBytes > 4 * 1024 * 1024) this.send(client);
+      if (this.batch.length >= BATCH || this.batchBytes > BATCH_BYTES) this.send(client);
     });
   }
 

@@ -3,7 +3,7 @@ import { ERRORS, type ErrorCode, messageOf, SaltError } from '../errors.ts';
 import { type Log, quietLog } from '../log.ts';
 import { isWireMap, type Wire, type WireMap } from '../values.ts';
 import { decodeBus, encodeBus } from '../wire/payload.ts';
-import { connectLocal, LengthPrefixed, type LocalAddress, lengthPrefixed } from './local.ts';
+import { connectLocal, LengthPrefixed, type LocalAddress, lengthPrefixed, readInTurns } from './local.ts';
 
 /*
  * The platform's own request and stream socket for command lines and programs on the same machine. Each message is a 4-byte
@@ -123,10 +123,11 @@ class Connection {
     this.log = options.log ?? quietLog;
     this.out = new Outbox(socket);
     const cut = new LengthPrefixed(options.maxMessage ?? MAX_MESSAGE);
-    socket.on('data', (chunk) => {
-      for (const m of cut.push(chunk as Buffer)) this.take(m);
+    const take = (chunk: Buffer): void => {
+      for (const m of cut.push(chunk)) this.take(m);
       if (cut.broken) this.drop(`a message of ${cut.broken} bytes`);
-    });
+    };
+    readInTurns(socket, take, () => this.open.size < (options.maxOpen ?? 4096));
     socket.on('error', (e) => this.log.debug(`Control connection ${number}: ${messageOf(e)}`));
     socket.once('close', () => {
       for (const a of this.open.values()) a.abort();

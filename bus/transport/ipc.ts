@@ -6,7 +6,7 @@ import type { BusEvent, EventBus, Origin } from '../event.ts';
 import type { Log } from '../log.ts';
 import { isWireMap } from '../values.ts';
 import { decodeBus } from '../wire/payload.ts';
-import { LengthPrefixed, type LocalAddress } from './local.ts';
+import { LengthPrefixed, type LocalAddress, readInTurns } from './local.ts';
 import { listenLocal } from './unix-server.ts';
 
 /** The two addresses of a node's event sockets: readers connect to `pub`, firers to `pull`. */
@@ -219,8 +219,8 @@ class Firers {
   add(socket: Socket): void {
     const limit = this.o.maxMessage ?? 64 * 1024 * 1024;
     const cut = new LengthPrefixed(limit);
-    socket.on('data', (chunk) => {
-      for (const message of cut.push(chunk as Buffer)) {
+    readInTurns(socket, (chunk) => {
+      for (const message of cut.push(chunk)) {
         const frame = unwrapFrame(message);
         if (!frame || !this.o.bus.fireFrame(frame, { origin: this.o.origin })) this.malformed++;
       }
