@@ -134,6 +134,10 @@ export class Jobs {
     const jobs = [...[...this.children].map((c) => c.job), ...this.queue];
     return jobs.filter((j) => j?.load['schedule'] === name).length;
   }
+  /** Whether a function whose name begins so runs in a process now. */
+  runs(prefix: string): boolean {
+    return [...this.children].some((c) => c.job && funText(c.job.load).startsWith(prefix));
+  }
   /** Jobs waiting for a place (`process_count_max`). */
   get waiting(): readonly RunningJob[] {
     return this.queue;

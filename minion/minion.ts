@@ -10,6 +10,7 @@ import { tags } from '../bus/tags.ts';
 import type { Wire, WireMap } from '../bus/values.ts';
 import { loadOrCreateKeyPair } from '../bus/wire/keys.ts';
 import { MINION_COMMAND } from '../bus/wire/loads.ts';
+import { Beacons } from './beacons.ts';
 import { Chores } from './chores.ts';
 import { type Arrived, MasterConnection, type Sockets } from './connection.ts';
 import { Facts } from './facts.ts';
@@ -36,7 +37,7 @@ export interface MinionParts {
   random?: () => number;
 }
 
-/** Time between two looks at the schedule, in ms. */
+/** Time between two looks at schedule and beacons, in ms. */
 const TICK = 1000;
 /** How often the outbox is looked at, in ms: jobs that outlived a kill of the minion leave their returns there. */
 const SWEEP_EVERY = 15_000;
@@ -57,6 +58,7 @@ export class Minion {
   private seen!: SeenJids;
   private chores!: Chores;
   private schedule!: MinionSchedule;
+  private beacons!: Beacons;
   private grainsFound: Promise<void> = Promise.resolve();
   private started = false;
   private stopping: Promise<void> | undefined;
@@ -114,6 +116,13 @@ export class Minion {
       take: (job) => this.jobs.take(job),
       running: (name) => this.jobs.scheduled(name),
       fire: (tag, data) => this.bus.fire(tag, data),
+    });
+    this.beacons = new Beacons({
+      opts,
+      log,
+      pillar: () => facts.all.pillar,
+      stateRuns: () => this.jobs.runs('state.'),
+      seen: (events) => this.bus.fire(tags.fireMaster, { data: null, tag: null, events, pretag: null }),
     });
     this.ownOrders();
     this.resume(cachedir);
@@ -191,7 +200,7 @@ export class Minion {
       this.returns.sweep();
       if (!this.started) {
         this.chores.start(() => void this.tell('minion_ping', 'ping'), false);
-        this.beginSchedule();
+        this.beginTicks();
       }
       this.started = true;
     } catch (e) {
@@ -203,13 +212,16 @@ export class Minion {
     this.parts.log.warning('Master is set to disable, skipping connection');
     await this.grainsFound;
     this.chores.start(() => undefined, true);
-    this.beginSchedule();
+    this.beginTicks();
   }
 
-  private beginSchedule(): void {
+  private beginTicks(): void {
     this.schedule.start(Date.now());
     this.schedule.tick(Date.now());
-    this.chores.every(TICK, () => this.schedule.tick(Date.now()));
+    this.chores.every(TICK, () => {
+      this.schedule.tick(Date.now());
+      this.beacons.tick(Date.now());
+    });
   }
 
   /** Fires an event at every master that is there. */

@@ -24,6 +24,10 @@ before(async () => {
     - mine_function: grains.get
     - id
     - allow_tgt: 'web*'
+beacons:
+  memusage:
+    - percent: 0%
+    - interval: 1
 schedule:
   beat:
     function: event.send
@@ -88,6 +92,13 @@ test('T26: a job of the configuration runs each second, and one that is added ru
   await place.until('tour/more');
   const listed = (await place.run('salt', ['test1', 'schedule.list'])).stdout;
   assert.match(listed, /more:\n\s+args:\n\s+- tour\/more\n\s+enabled: true\n/);
+});
+
+test('a beacon of a minion is an event on the master', async () => {
+  const events = place.events();
+  const e = await events.getEvent({ tag: 'salt/beacon/test1/memusage/', wait: 20, full: true });
+  assert.equal(e?.data['id'], 'test1');
+  assert.ok(Number(e?.data['memusage']) > 0);
 });
 
 test('T26: the schedule of the master runs a runner through the queue', async () => {
