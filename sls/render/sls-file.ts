@@ -8,7 +8,15 @@ import { type FileClient, readTemplate } from '../files/client.ts';
 import { PythonBridge } from '../python/bridge.ts';
 import type { Renderer } from './contract.ts';
 import { type CallSource, jinja, SaltLookup } from './jinja.ts';
-import { compileTemplate, type PipeRules, pipeRules, type Renderers, renderersWith } from './pipeline.ts';
+import {
+  compileTemplate,
+  type PipeRules,
+  pipeRules,
+  type Renderers,
+  renderersWith,
+  shebang,
+  stagesOf,
+} from './pipeline.ts';
 import { pyRenderer } from './py.ts';
 import { renderYamlex } from './yamlex.ts';
 
@@ -138,6 +146,31 @@ export class SlsRenderer {
       this.renderers,
       this.rules,
     );
+  }
+
+  /**
+   * What a pipe makes of a file, or of a text in its place: the data or the text of its last stage. The first line of the file, or
+   * the first word of the text, may name another pipe. Line ends of a text with `\r\n` come back in text.
+   */
+  through(pipe: string, file: SlsFile, text?: string): Py {
+    const { opts, log } = this.place;
+    const rules = { ...this.rules, usual: pipe };
+    const context = new PyDict(this.shared);
+    context.set('saltenv', file.saltenv);
+    context.set('sls', file.sls);
+    for (const [k, v] of file.more ?? []) context.set(k, v);
+    const { path, saltenv, sls } = file;
+    const ctx = { opts, log, context, path, saltenv, sls, find: this.find };
+    if (text === undefined) return compileTemplate(this.read(path), ctx, this.renderers, rules);
+    const first = text.trim().split(/\s/, 1)[0] as string;
+    if (!first) throw new SaltError('IndexError', 'list index out of range');
+    const stages = stagesOf(shebang(first) ?? pipe, this.renderers, rules, log);
+    if (!stages.length) return new PyDict();
+    let data: Py = text;
+    for (const stage of stages) data = stage.render(data, { ...ctx, argline: stage.argline });
+    return typeof data === 'string' && text.includes('\r\n') && !data.includes('\r\n')
+      ? data.replaceAll('\n', '\r\n')
+      : data;
   }
 
   close(): void {
