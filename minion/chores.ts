@@ -1,27 +1,54 @@
 import { JidSource } from '../bus/jid.ts';
 import type { Log } from '../bus/log.ts';
 import type { Opts } from '../bus/opts.ts';
-import type { Wire } from '../bus/values.ts';
+import { tags } from '../bus/tags.ts';
+import type { Wire, WireMap } from '../bus/values.ts';
+import { Beacons } from './beacons.ts';
 import { jitter } from './clock.ts';
 import type { Facts } from './facts.ts';
 import type { Jobs } from './jobs.ts';
 import { ReturnerSpool } from './returner-spool.ts';
+import { MinionSchedule } from './schedule.ts';
 
 /** How often returns that a returner did not take are looked for, in ms. */
 const RETURNER_SWEEP = 5000;
 
-/** What a minion does of its own accord: the mine, pings, states at the start. */
+/** Time between two looks at schedule and beacons, in ms. */
+const TICK = 1000;
+
+/** What a minion does of its own accord: the mine, pings, states at the start, its schedule and its beacons. */
 export class Chores {
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly jids = new JidSource();
+  /** The schedule; runs from {@link start} on. */
+  readonly schedule: MinionSchedule;
+  private readonly beacons: Beacons;
 
   constructor(
     private readonly opts: Opts,
     private readonly log: Log,
     private readonly jobs: Jobs,
     private readonly facts: Facts,
+    fire: (tag: string, data: WireMap) => void,
     private readonly random: () => number = Math.random,
-  ) {}
+  ) {
+    this.schedule = new MinionSchedule({
+      opts,
+      log,
+      random,
+      facts: () => facts.all,
+      take: (job) => jobs.take(job),
+      running: (name) => jobs.scheduled(name),
+      fire,
+    });
+    this.beacons = new Beacons({
+      opts,
+      log,
+      pillar: () => facts.all.pillar,
+      stateRuns: () => jobs.runs('state.'),
+      seen: (events) => fire(tags.fireMaster, { data: null, tag: null, events, pretag: null }),
+    });
+  }
 
   /** Calls something again and again until {@link stop}; keeps no process alive. */
   every(ms: number, act: () => void): void {
@@ -34,7 +61,7 @@ export class Chores {
     for (const t of this.timers) clearInterval(t);
   }
 
-  /** Begins: `mine_interval` (at once and then), `ping_interval`, `startup_states`. */
+  /** Begins: `mine_interval` (at once and then), `ping_interval`, `startup_states`, schedule, beacons. */
   start(ping: () => void, masterless: boolean): void {
     const { opts } = this;
     if (opts.flag('mine_enabled', true)) {
@@ -47,6 +74,14 @@ export class Chores {
     this.startupStates(masterless);
     const spool = new ReturnerSpool(opts, this.log, () => ({ pillar: this.facts.all.pillar }));
     this.every(RETURNER_SWEEP, () => void spool.sweep());
+    this.schedule.start(Date.now());
+    this.tick();
+    this.every(TICK, () => this.tick());
+  }
+
+  private tick(): void {
+    this.schedule.tick(Date.now());
+    this.beacons.tick(Date.now());
   }
 
   private updateMine(): void {

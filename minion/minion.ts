@@ -10,7 +10,6 @@ import { tags } from '../bus/tags.ts';
 import type { Wire, WireMap } from '../bus/values.ts';
 import { loadOrCreateKeyPair } from '../bus/wire/keys.ts';
 import { MINION_COMMAND } from '../bus/wire/loads.ts';
-import { Beacons } from './beacons.ts';
 import { Chores } from './chores.ts';
 import { type Arrived, MasterConnection, type Sockets } from './connection.ts';
 import { Facts } from './facts.ts';
@@ -23,7 +22,6 @@ import { OwnBus, REFRESHED } from './own-bus.ts';
 import { runningJobs } from './proc-files.ts';
 import { collectWhenIdle } from './rest.ts';
 import { Returns } from './returns.ts';
-import { MinionSchedule } from './schedule.ts';
 import { SeenJids } from './seen-jids.ts';
 
 /** Answers an order of a job (`ctx.daemon`): an order with a plain answer may also come from a quick function. */
@@ -37,8 +35,6 @@ export interface MinionParts {
   random?: () => number;
 }
 
-/** Time between two looks at schedule and beacons, in ms. */
-const TICK = 1000;
 /** How often the outbox is looked at, in ms: jobs that outlived a kill of the minion leave their returns there. */
 const SWEEP_EVERY = 15_000;
 /** The same while such jobs are known to run, in ms. */
@@ -57,8 +53,6 @@ export class Minion {
   private returns!: Returns;
   private seen!: SeenJids;
   private chores!: Chores;
-  private schedule!: MinionSchedule;
-  private beacons!: Beacons;
   private grainsFound: Promise<void> = Promise.resolve();
   private started = false;
   private stopping: Promise<void> | undefined;
@@ -107,23 +101,7 @@ export class Minion {
       answer: (what, load, job) => this.answer(what, load, job),
       returned: (ret, job) => this.returns.take(job.reshape?.(ret) ?? ret, job),
     });
-    this.chores = new Chores(opts, log, this.jobs, facts, random);
-    this.schedule = new MinionSchedule({
-      opts,
-      log,
-      random,
-      facts: () => facts.all,
-      take: (job) => this.jobs.take(job),
-      running: (name) => this.jobs.scheduled(name),
-      fire: (tag, data) => this.bus.fire(tag, data),
-    });
-    this.beacons = new Beacons({
-      opts,
-      log,
-      pillar: () => facts.all.pillar,
-      stateRuns: () => this.jobs.runs('state.'),
-      seen: (events) => this.bus.fire(tags.fireMaster, { data: null, tag: null, events, pretag: null }),
-    });
+    this.chores = new Chores(opts, log, this.jobs, facts, (tag, data) => this.bus.fire(tag, data), random);
     this.ownOrders();
     this.resume(cachedir);
     this.grainsFound = this.findGrains(false);
@@ -198,10 +176,7 @@ export class Minion {
       await this.talk(c).announce(this.facts.grains);
       log.info('Minion is ready to receive requests!');
       this.returns.sweep();
-      if (!this.started) {
-        this.chores.start(() => void this.tell('minion_ping', 'ping'), false);
-        this.beginTicks();
-      }
+      if (!this.started) this.chores.start(() => void this.tell('minion_ping', 'ping'), false);
       this.started = true;
     } catch (e) {
       log.error(`Greeting master ${c.name} failed: ${messageOf(e)}`);
@@ -212,16 +187,6 @@ export class Minion {
     this.parts.log.warning('Master is set to disable, skipping connection');
     await this.grainsFound;
     this.chores.start(() => undefined, true);
-    this.beginTicks();
-  }
-
-  private beginTicks(): void {
-    this.schedule.start(Date.now());
-    this.schedule.tick(Date.now());
-    this.chores.every(TICK, () => {
-      this.schedule.tick(Date.now());
-      this.beacons.tick(Date.now());
-    });
   }
 
   /** Fires an event at every master that is there. */
@@ -317,7 +282,7 @@ export class Minion {
   }
 
   private ownOrders(): void {
-    this.orders.set('schedule', (data) => this.schedule.manage(data));
+    this.orders.set('schedule', (data) => this.chores.schedule.manage(data));
     this.orders.set('queued_job', ({ jid }) => this.jobs.queued(String(jid)) ?? null);
     this.orders.set('job_signalled', ({ jid }) => this.jobs.signalled(String(jid)));
     this.orders.set('fire_and_wait', ({ tag, data, answer, timeout }) =>
