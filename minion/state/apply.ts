@@ -6,11 +6,11 @@ import { SaltError } from '../../bus/errors.ts';
 import { jidToTime } from '../../bus/jid.ts';
 import { type Py, PyDict, toWire } from '../../bus/values.ts';
 import { encodeBus } from '../../bus/wire/payload.ts';
+import { fnmatch } from '../../sls/fnmatch.ts';
 import type { High } from '../../sls/high.ts';
 import { chunkTag } from '../../sls/requisites.ts';
 import { type Args, type Fn, fn } from '../../sls/signature.ts';
 import { verifyTops } from '../../sls/top.ts';
-import { fnmatch } from '../../sls/fnmatch.ts';
 import { isStr, iterate, str, truth } from '../../sls/values.ts';
 import { sleepSync } from '../clock.ts';
 import { docFor } from '../doc-text.ts';
@@ -91,9 +91,7 @@ function disabledFiles(names: readonly Py[], ctx: ModuleCtx): string[] {
     for (const f of Array.isArray(forbidden) ? (forbidden as Py[]).map((x) => str(x)) : [])
       if (f.includes('.*')) {
         if (name.startsWith(`${f.split('.')[0]}.`))
-          out.push(
-            `The state file "${name}" is currently disabled by "${f}", to re-enable, run state.enable ${f}.`,
-          );
+          out.push(`The state file "${name}" is currently disabled by "${f}", to re-enable, run state.enable ${f}.`);
       } else if (f === name)
         out.push(`The state file "${f}" is currently disabled, to re-enable, run state.enable ${f}.`);
   return out;
@@ -156,7 +154,11 @@ function callHigh(run: HighState, high: High, kwargs: PyDict): Py {
 
 function exclude(high: High, given: Py): void {
   if (!truth(given)) return;
-  const list: Py[] = Array.isArray(given) ? [...(given as Py[])] : isStr(given) ? splitInput(given) : [...iterate(given)];
+  const list: Py[] = Array.isArray(given)
+    ? [...(given as Py[])]
+    : isStr(given)
+      ? splitInput(given)
+      : [...iterate(given)];
   const own = high.get('__exclude__');
   if (Array.isArray(own)) own.push(...list);
   else high.set('__exclude__', list);
@@ -167,7 +169,9 @@ function shortened(ret: Py, kwargs: PyDict, ctx: ModuleCtx): Py {
   const terse = ctx.opts.str('state_data') === 'terse' || truth(kwargs.get('terse') ?? false);
   if (!terse || !(ret instanceof PyDict)) return ret;
   return new PyDict(
-    [...ret].filter(([, v]) => v instanceof PyDict && (!truth(v.get('result') ?? null) || truth(v.get('changes') ?? null))),
+    [...ret].filter(
+      ([, v]) => v instanceof PyDict && (!truth(v.get('result') ?? null) || truth(v.get('changes') ?? null)),
+    ),
   );
 }
 
@@ -244,7 +248,11 @@ function callHighstate(run: HighState, kwargs: PyDict, excluded: Py): { ret: Py;
       if (kept.length) matches.set(env, kept);
       else matches.delete(env);
     }
-  if (run.ctx.opts.flag('autoload_dynamic_modules') && run.ctx.master.available && run.ctx.salt.has('saltutil.sync_all'))
+  if (
+    run.ctx.opts.flag('autoload_dynamic_modules') &&
+    run.ctx.master.available &&
+    run.ctx.salt.has('saltutil.sync_all')
+  )
     run.ctx.salt.call('saltutil.sync_all', [[...matches.keys()]]);
   const rendered = run.render(matches);
   exclude(rendered.high, excluded);
@@ -345,7 +353,7 @@ function low(a: Args, ctx: ModuleCtx): Py {
   const other = conflict(a, ctx);
   if (other !== undefined) return other;
   const data = a['data'];
-  if (!(data instanceof PyDict)) throw new SaltError('TypeError', 'string indices must be integers, not \'str\'');
+  if (!(data instanceof PyDict)) throw new SaltError('TypeError', "string indices must be integers, not 'str'");
   const one = runtime(ctx.derive?.({ opts: ctx.opts.with({}) }) ?? ctx, kwargsOf(a));
   const errors = one.verify(data);
   if (errors.length) return compilerError(errors, ctx);
@@ -406,9 +414,7 @@ function templateHigh(data: Py, name: string): { high: PyDict; errors: string[] 
       const [state = '', fun] = key.split('.');
       if (fun !== undefined) {
         if (seen.has(state)) {
-          errors.push(
-            `ID '${str(id)}' in template '${name}' contains multiple state declarations of the same type`,
-          );
+          errors.push(`ID '${str(id)}' in template '${name}' contains multiple state declarations of the same type`);
           continue;
         }
         body.delete(key);

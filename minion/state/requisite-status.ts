@@ -1,5 +1,5 @@
 /** Decides from the results so far what becomes of a chunk. */
-import { type Py, PyDict } from '../../bus/values.ts';
+import type { Py, PyDict } from '../../bus/values.ts';
 import { chunkTag } from '../../sls/requisites.ts';
 import { truth } from '../../sls/values.ts';
 

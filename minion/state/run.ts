@@ -605,12 +605,10 @@ export class StateRun {
     const refs = [...unique.values()];
     const listeners: { state: Py; id: Py; to: Py[] }[] = [];
     for (const c of chunks) {
-      if (c.has('listen'))
-        listeners.push({ state: key(c)[0], id: key(c)[1], to: [...iterate(c.get('listen') as Py)] });
+      if (c.has('listen')) listeners.push({ state: key(c)[0], id: key(c)[1], to: [...iterate(c.get('listen') as Py)] });
       for (const one of c.has('listen_in') ? iterate(c.get('listen_in') as Py) : [])
         if (one instanceof PyDict)
-          for (const [state, id] of one)
-            listeners.push({ state, id, to: [new PyDict([[key(c)[0], key(c)[1]]])] });
+          for (const [state, id] of one) listeners.push({ state, id, to: [new PyDict([[key(c)[0], key(c)[1]]])] });
     }
     const missing = new PyDict();
     const watchers: Low[] = [];
@@ -705,8 +703,7 @@ function joined(comment: Py): Py {
 function unified(ret: PyDict): PyDict {
   const missing = ['name', 'result', 'changes', 'comment'].filter((k) => !ret.has(k));
   if (!(ret.get('changes') instanceof PyDict)) return malformed(ret, null);
-  if (missing.length)
-    return broken(`The following keys were not present in the state return: ${missing.join(', ')}.`);
+  if (missing.length) return broken(`The following keys were not present in the state return: ${missing.join(', ')}.`);
   ret.set('comment', joined(ret.get('comment') as Py));
   const result = ret.get('result');
   if (result !== null && result !== undefined) ret.set('result', truth(result));

@@ -178,13 +178,14 @@ export const switchFunctions: Readonly<Record<string, Fn<ModuleCtx>>> = {
   ),
   disable: fn(
     'disable(states)',
-    doc('Forbids state functions or SLS files (names, patterns of functions), until state.enable.', 'disable highstate'),
+    doc(
+      'Forbids state functions or SLS files (names, patterns of functions), until state.enable.',
+      'disable highstate',
+    ),
     (a, ctx) => switchStates(a['states'] as Py, true, ctx),
   ),
-  enable: fn(
-    'enable(states)',
-    doc('Allows what state.disable forbade.', 'enable highstate'),
-    (a, ctx) => switchStates(a['states'] as Py, false, ctx),
+  enable: fn('enable(states)', doc('Allows what state.disable forbade.', 'enable highstate'), (a, ctx) =>
+    switchStates(a['states'] as Py, false, ctx),
   ),
   list_disabled: fn('list_disabled()', doc('What state.disable forbade.', 'list_disabled'), (_a, ctx) =>
     ctx.salt.call('grains.get', ['state_runs_disabled']),
@@ -198,11 +199,7 @@ export const switchFunctions: Readonly<Record<string, Fn<ModuleCtx>>> = {
     (a, ctx) =>
       setPause(a, ctx, truth(a['duration'] ?? null) ? ['duration', Math.trunc(Number(a['duration']))] : undefined),
   ),
-  resume: fn(
-    'resume(jid, state_id=None)',
-    doc('Ends a pause of a run.', 'resume 20260110123456789012'),
-    resume,
-  ),
+  resume: fn('resume(jid, state_id=None)', doc('Ends a pause of a run.', 'resume 20260110123456789012'), resume),
   soft_kill: fn(
     'soft_kill(jid, state_id=None)',
     doc('Ends a run before an ID, or before its next state.', 'soft_kill 20260110123456789012 vim'),

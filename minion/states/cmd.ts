@@ -1,10 +1,10 @@
 /** States that run commands. */
 import { statSync } from 'node:fs';
-import { SaltError, messageOf } from '../../bus/errors.ts';
+import { messageOf, SaltError } from '../../bus/errors.ts';
 import { type Py, PyDict } from '../../bus/values.ts';
-import { type Args, type Fn, fn } from '../../sls/signature.ts';
 import { bind, parseSignature } from '../../sls/bind.ts';
 import { parseJson } from '../../sls/json.ts';
+import { type Args, type Fn, fn } from '../../sls/signature.ts';
 import { deepCopy, isStr, str, truth } from '../../sls/values.ts';
 import { shellSplit } from '../process/shell-words.ts';
 import type { StateCtx, StateModule } from './contract.ts';
@@ -250,10 +250,7 @@ function modWatch(a: Args, ctx: StateCtx): PyDict {
     return call(bind('', SIG.call, [name], kwargs), ctx);
   }
   if (!kind)
-    return refused(
-      name,
-      `cmd.${sfun} does not work with the watch requisite, please use cmd.wait or cmd.wait_script`,
-    );
+    return refused(name, `cmd.${sfun} does not work with the watch requisite, please use cmd.wait or cmd.wait_script`);
   const stateful = given(kwargs.get('stateful'));
   if (stateful) kwargs.delete('stateful');
   const ret = (kind === 'run' ? run : script)(bind(parseSignature(SIG[kind]).name, SIG[kind], [name], kwargs), ctx);

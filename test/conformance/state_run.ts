@@ -80,7 +80,9 @@ function plain(v: unknown, change: (text: string) => string): Plain {
   if (Array.isArray(v)) return v.map((x) => plain(x, change));
   if (v instanceof Map)
     return Object.fromEntries(
-      [...v].map(([k, x]): [string, Plain] => [change(String(k)), plain(x, change)]).sort(([a], [b]) => (a < b ? -1 : 1)),
+      [...v]
+        .map(([k, x]): [string, Plain] => [change(String(k)), plain(x, change)])
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
     );
   if (typeof v === 'object' && v !== null) {
     const value = v.valueOf();
@@ -98,7 +100,9 @@ function plain(v: unknown, change: (text: string) => string): Plain {
 function shown(answer: PyDict): PyDict {
   const ret = answer.get('return');
   const isRun =
-    ret instanceof PyDict && ret.size > 0 && [...ret.values()].every((v) => v instanceof PyDict && v.has('__run_num__'));
+    ret instanceof PyDict &&
+    ret.size > 0 &&
+    [...ret.values()].every((v) => v instanceof PyDict && v.has('__run_num__'));
   if (!isRun) return answer;
   const states = [...(ret as PyDict)]
     .sort(([, a], [, b]) => Number((a as PyDict).get('__run_num__')) - Number((b as PyDict).get('__run_num__')))
@@ -142,7 +146,9 @@ function runCase(c: PyDict, grains: PyDict): CaseResult {
         writeFileSync(join(place.root, root, String(path)), String(inside(text, place.root)));
     const work = join(place.root, 'work');
     lay(work, inside(dictOf(c.get('before')), place.root) as PyDict);
-    const got = (c.get('calls') as Py[]).map((call) => shown(place.call(inside(call, place.root), place.calls(), true)));
+    const got = (c.get('calls') as Py[]).map((call) =>
+      shown(place.call(inside(call, place.root), place.calls(), true)),
+    );
     const own = (t: string): string => normal(t.replaceAll(place.root, 'ROOT'));
     const mine = { expected: plain(got, own), after: plain(tree(work), own) };
     const want = { expected: plain(c.get('expected'), normal), after: plain(c.get('after'), normal) };
