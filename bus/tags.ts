@@ -77,8 +77,6 @@ export const tags = {
   refused: (id: string): string => `salt/event/refused/${id}`,
   /** Ours: a minion spoke an old version of the protocol and was let in. */
   oldVersion: (id: string): string => `salt/event/old_version/${id}`,
-  /** Ours: a reaction that was given up after its retries. */
-  reactionDead: (id: string): string => `salt/reaction/${id}/dead`,
 } as const;
 
 /** What the reference drops from the list form of minion events. */
@@ -113,7 +111,7 @@ const MASTER_ONLY = [
   'salt/queue/*',
   'salt/schedule/*',
   'salt/event/*',
-  'salt/reaction/*',
+  'salt/queue/*',
   'salt/syndic/*',
   'syndic/*',
   'salt/cluster',
