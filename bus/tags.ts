@@ -111,7 +111,6 @@ const MASTER_ONLY = [
   'salt/queue/*',
   'salt/schedule/*',
   'salt/event/*',
-  'salt/queue/*',
   'salt/syndic/*',
   'syndic/*',
   'salt/cluster',
