@@ -1,9 +1,9 @@
-// Installs what the tests need and finds missing: redis-server by apt where root may, and the reference (Salt 3008.5) in a virtual
-// environment under the user's cache folder. What cannot be had is said; the tests that need it then say so too.
+// Installs what the tests need and finds missing: redis-server, mariadb-server and postgresql by apt where root may, and the reference (Salt
+// 3008.5) in a virtual environment under the user's cache folder, with Salt's redis and mysql returners beside it. What cannot be had is said; the tests that need it then say so too.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const VERSION = '3008.5';
 /** Where the reference's programs are looked for and put. */
@@ -24,12 +24,38 @@ function aptInstall(packages) {
   return r.status === 0;
 }
 
+/** Installs a service's package where it is missing, and sees to it that the package starts none: tests start their own. */
+function service(name, there, packages, units) {
+  if (there()) return;
+  console.log(`Installing ${name} for the tests …`);
+  const policy = '/usr/sbin/policy-rc.d';
+  const own = process.getuid?.() === 0 && !existsSync(policy);
+  if (own) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    if (!aptInstall(packages))
+      console.log(`${name} could not be installed here: tests that need it skip (and fail in CI)`);
+    else for (const unit of units) spawnSync('service', [unit, 'stop'], { stdio: 'ignore' });
+  } finally {
+    if (own) rmSync(policy, { force: true });
+  }
+}
+
 function services() {
-  if (has('redis-server')) return;
-  console.log('Installing redis-server for the tests …');
-  if (!aptInstall(['redis-server']))
-    console.log('redis-server could not be installed here: tests that need it skip (and fail in CI)');
-  else spawnSync('service', ['redis-server', 'stop'], { stdio: 'ignore' });
+  service('redis-server', () => has('redis-server'), ['redis-server'], ['redis-server']);
+  service('mariadb-server', () => has('mariadbd'), ['mariadb-server'], ['mariadb']);
+  const postgres = () =>
+    has('initdb') || (existsSync('/usr/lib/postgresql') && readdirSync('/usr/lib/postgresql').length > 0);
+  service('postgresql', postgres, ['postgresql'], ['postgresql']);
+}
+
+/** Salt's own redis and mysql returners, beside the reference: they are no part of it since 3008. */
+function extensions() {
+  const python = join(process.env.BRINE_SALT_REF ?? join(referenceHome, 'bin'), 'python');
+  const target = process.env.BRINE_SALTEXT ?? join(dirname(dirname(python)), 'saltext');
+  if (!existsSync(python) || existsSync(join(target, 'saltext'))) return;
+  const wanted = ['saltext.redis==1.0.2', 'saltext.mysql==1.1.0', 'redis', 'pymysql', 'psycopg2-binary'];
+  const r = run(python, ['-m', 'pip', 'install', '-q', '--no-deps', '--target', target, ...wanted]);
+  if (r.status !== 0) console.log("Salt's redis and mysql returners could not be installed: their interop tests skip");
 }
 
 /** Installs the reference from its source package, with the one pin relaxed that no registry may be able to serve yet. */
@@ -70,4 +96,5 @@ function reference() {
 if (process.argv[1]?.endsWith('prepare-tests.mjs')) {
   services();
   reference();
+  extensions();
 }
