@@ -206,6 +206,8 @@ export function toPy(v: Wire | undefined): Py {
 export function toWire(v: Py | undefined): Wire {
   if (v === undefined) return null;
   if (typeof v !== 'object' || v === null) return v;
+  // A tuple stays one for whoever prints it here; on the wire it is a list.
+  if (v instanceof PyTuple) return PyTuple.from_(v.map((x) => toWire(x as Py)));
   if (Array.isArray(v)) return v.map((x) => toWire(x as Py));
   if (v instanceof PyDict) {
     let plain = true;

@@ -109,6 +109,7 @@ class Inbox {
 class Round {
   private readonly pending: Set<string>;
   private readonly lost: MinionReturn[] = [];
+  private readonly returned = new Set<string>();
 
   constructor(
     private readonly parts: GatherParts,
@@ -128,6 +129,7 @@ class Round {
   private *taken(): Generator<MinionReturn> {
     for (const ret of this.inbox.items.splice(0)) {
       this.pending.delete(ret.id);
+      this.returned.add(ret.id);
       yield ret;
     }
   }
@@ -136,7 +138,7 @@ class Round {
     let deadline = performance.now() + this.patience.timeout * 1000;
     while (!this.over) {
       yield* this.taken();
-      if (!this.pending.size) return;
+      if (!this.pending.size) break;
       const left = deadline - performance.now();
       if (left > 0) await this.inbox.wait(left);
       else {
@@ -145,6 +147,9 @@ class Round {
         deadline = asked + this.patience.gatherJobTimeout * 1000;
       }
     }
+    if (this.over) return;
+    // Ids of a list target that no key is accepted for: nobody waits for them, but they are told of.
+    for (const id of [...this.publication.missing].sort()) if (!this.returned.has(id)) yield this.lostOne(id);
   }
 
   /** One find_job round: yields what returns meanwhile, drops who is lost from the pending. */
@@ -166,16 +171,21 @@ class Round {
       const runs = answers.get(id);
       if (runs === true) continue;
       this.pending.delete(id);
-      this.lost.push({
-        id,
-        ret: null,
-        retcode: 1,
-        success: false,
-        load: { id, jid: this.publication.jid },
-        lost: runs === false ? 'no return' : this.parts.absent(id) ? 'not connected' : 'no response',
-      });
+      this.lost.push(runs === false ? { ...this.lostOne(id), lost: 'no return' } : this.lostOne(id));
     }
     yield* this.lost.splice(0);
+  }
+
+  private lostOne(id: string): MinionReturn {
+    const load = { id, jid: this.publication.jid };
+    return {
+      id,
+      ret: null,
+      retcode: 1,
+      success: false,
+      load,
+      lost: this.parts.absent(id) ? 'not connected' : 'no response',
+    };
   }
 
   private stopAsking: (() => void) | undefined;

@@ -4,6 +4,7 @@ import { messageOf, SaltError } from '../bus/errors.ts';
 import { type Py, PyDict, toPy, type Wire } from '../bus/values.ts';
 import { bind } from '../sls/bind.ts';
 import { PluginFolder } from '../sls/loader.ts';
+import { traceback } from '../sls/traceback.ts';
 import type { RunnerCtx, RunnerModule } from './runners/contract.ts';
 
 declare const __brine_dist: string;
@@ -96,9 +97,7 @@ export async function callFunction(
     // The reference takes every refusal of arguments for an answer.
     if (e instanceof SaltError && (e.code === 'TypeError' || e.code === 'SaltInvocationError'))
       return { return: `\nPassed invalid arguments: ${e.message}\n\nUsage:\n${found.doc}`, success: true };
-    const text =
-      e instanceof SaltError ? `${e.name}: ${e.message}` : e instanceof Error ? (e.stack ?? e.message) : String(e);
-    return { return: `Exception occurred in ${form} ${fun}: ${text}`, success: false, retcode: 1 };
+    return { return: `Exception occurred in ${form} ${fun}: ${traceback(e)}`, success: false, retcode: 1 };
   }
 }
 

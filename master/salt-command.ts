@@ -265,7 +265,10 @@ class SaltCommand {
       numbered: (jid) => this.p.started?.(jid),
       down: (id) => quiet || this.print(`Minion ${id} did not respond. No job will be sent.\n`),
       starting: (ids) => quiet || this.print(`\nExecuting run on ${repr([...ids].sort())}\n\n`),
-      state: (state, stage) => fired.push(this.tell(str(state['jid'] as string), state, stage)),
+      state: (state, stage) => {
+        if (stage === 'halted') this.p.log.error('Batch run stopped due to failhard');
+        fired.push(this.tell(str(state['jid'] as string), state, stage));
+      },
     })) {
       results.push(r);
       if (!quiet && r.ret) this.showPart(r.id, r.ret);

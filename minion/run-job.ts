@@ -204,7 +204,8 @@ async function several(load: WireMap, funs: string[], args: Py[], place: JobPlac
     } catch (e) {
       place.log.warning(`The minion function caused an exception: ${e instanceof Error ? e.message : String(e)}`);
       returns.push([fun, place.calls.has(fun) ? traceback(e) : missing(fun, place.calls)]);
-      retcodes.push([fun, 1]);
+      // The reference notes no code for a function that raised.
+      if (ordered) retcodes.push([fun, null]);
       successes.push([fun, false]);
     }
   }

@@ -188,7 +188,7 @@ export default {
       "Returns the positional and keyword arguments it was given, with the publish's own fields.\n\nCLI Example:\n\n    salt '*' test.arg 1 two size=4",
       ({ args, kwargs }) =>
         new PyDict<Py>([
-          ['args', args as Py],
+          ['args', PyTuple.from_(args as Py[])],
           ['kwargs', kwargs as Py],
         ]),
       quick,
@@ -198,7 +198,7 @@ export default {
       "As test.arg, without the publish's own fields.\n\nCLI Example:\n\n    salt '*' test.arg_clean 1 two size=4",
       ({ args, kwargs }) =>
         new PyDict<Py>([
-          ['args', args as Py],
+          ['args', PyTuple.from_(args as Py[])],
           ['kwargs', cleanKwargs(kwargs as PyDict)],
         ]),
       quick,

@@ -75,7 +75,10 @@ describe('salt-run and salt-key beside a running master', () => {
   test("a failed run's code becomes the exit code", async () => {
     const failed = await run('error.error', 'name=Exception', 'message=boom');
     assert.equal(failed.code, 1);
-    assert.equal(failed.stdout, 'Exception occurred in runner error.error: Exception: boom\n');
+    assert.match(
+      failed.stdout,
+      /^Exception occurred in runner error\.error: Traceback \(most recent call last\):\n[\s\S]*Exception: boom\n$/,
+    );
   });
 
   test("an operator's own runner is synced, prints, tells its progress and sets the exit code", async () => {

@@ -131,6 +131,7 @@ test('several functions return by function, or as lists with multifunc_ordered',
   assert.equal((ret['return'] as WireMap)['m.plain'], 'x');
   assert.match(String((ret['return'] as WireMap)['m.exec']), /^Traceback[\s\S]*CommandExecutionError: the reason\n$/);
   assert.deepEqual(plain(ret['success']), { 'm.plain': true, 'm.exec': false });
+  assert.deepEqual(plain(ret['retcode']), { 'm.plain': 0 });
   const ordered = await run(load, { multifunc_ordered: true });
   assert.equal((ordered['return'] as Wire[])[0], 'x');
   assert.deepEqual(ordered['success'], [true, false]);
