@@ -9,11 +9,12 @@ import { decodeKey, encodeKey, keyBounds } from './key-order.ts';
 import { SortedKeys } from './sorted-keys.ts';
 
 const SLICE = 500;
+const COMMIT_MS = 3;
 type Pending = { value: Buffer | undefined };
 
 /**
  * Keyed state in one lmdb environment. Any number of processes may read it while one writes; a folder of mode 0700 with files of
- * 0600. Writes of a tick share one transaction, and their promises settle when it is on disk.
+ * 0600. Writes of a few ms share one transaction, and their promises settle when it is on disk.
  */
 export class LmdbStore implements KeyedStore {
   /** Writes on their way: they are seen by this process's reads before the transaction is there. */
@@ -37,6 +38,8 @@ export class LmdbStore implements KeyedStore {
         keyEncoding: 'binary',
         // Settled means on disk, not only visible.
         overlappingSync: false,
+        // A commit costs as much for one write as for a hundred: those of a few ms share it.
+        commitDelay: COMMIT_MS,
         readOnly: options.readOnly ?? false,
       });
       if (!options.readOnly) for (const f of ['data.mdb', 'lock.mdb']) await chmod(join(dir, f), 0o600);
