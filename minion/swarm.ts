@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Subscription } from 'rxjs';
 import { messageOf, SaltError } from '../bus/errors.ts';
 import type { Log } from '../bus/log.ts';
+import { tags } from '../bus/tags.ts';
 import { ZmtpPublishClient, ZmtpRequestClient } from '../bus/transport/zmtp.ts';
 import { PyDict, toPy, type Wire, type WireMap } from '../bus/values.ts';
 import { loadOrCreateKeyPair, type PrivateKey } from '../bus/wire/keys.ts';
@@ -242,7 +243,7 @@ export class Swarm {
     return m.renewing;
   }
 
-  /** Subscribes all minions to the master's publishes and answers what is for them; resolves when all are connected. */
+  /** Subscribes all minions to the master's publishes and answers what is for them; each says that it is up, as a minion does. Resolves when all have. */
   async listen(): Promise<void> {
     await eachOf(this.minions, AT_ONCE, async (m) => {
       const publishes = new ZmtpPublishClient({ host: this.o.host, port: this.publishPort });
@@ -260,6 +261,9 @@ export class Swarm {
         });
       });
       m.subscription = publishes.frames$.subscribe((frame) => void this.heard(m, frame));
+      const stamp = new Date().toString();
+      const load = { tag: tags.minionStart(m.id), pretag: null, data: `Minion ${m.id} started at ${stamp}` };
+      await m.channel.request(MINION_COMMAND.event, load);
     });
   }
 
