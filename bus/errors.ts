@@ -16,6 +16,7 @@ export const ERRORS = {
   SerializationError: { retryable: false, exit: 1, text: '{message}' },
   DeserializationError: { retryable: false, exit: 1, text: '{message}' },
   ArgumentValueError: { retryable: false, exit: 1, text: '{message}' },
+  FileNotFoundError: { retryable: false, exit: 1, text: '{message}' },
   SaltMasterUnresolvableError: { retryable: true, exit: 1, text: '{message}' },
   AuthenticationError: { retryable: false, exit: 1, text: '{message}' },
   AuthorizationError: { retryable: false, exit: 1, text: '{message}' },
