@@ -30,7 +30,6 @@ export function isTextFile(path: string): boolean {
 
 /** Lines with their ends, split as Python's `str.splitlines(True)` does it. */
 export function linesOf(text: string): string[] {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the line ends that Python knows
   return (
     text.match(
       /[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])|[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+$/g,
@@ -40,7 +39,6 @@ export function linesOf(text: string): string[] {
 
 /** The same lines without their ends. */
 export function bareLines(text: string): string[] {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the line ends that Python knows
   return linesOf(text).map((l) => l.replace(/(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])$/, ''));
 }
 

@@ -7,24 +7,11 @@ import { gidOf, groupName, isAbs, uidOf } from '../../modules/file/inspect.ts';
 import { accountOf } from '../../process/accounts.ts';
 import type { StateCtx } from '../contract.ts';
 
-/** A result to be filled. */
-export function answer(name: Py, result: Py = true, comment: Py = ''): PyDict {
-  return new PyDict<Py>([
-    ['name', name],
-    ['changes', new PyDict()],
-    ['result', result],
-    ['comment', comment],
-  ]);
-}
+export { answer, say } from '../../state/answer.ts';
+
 /** Makes a result a failure. */
 export function fail(ret: PyDict, comment: string): PyDict {
   ret.set('result', false);
-  ret.set('comment', comment);
-  return ret;
-}
-/** Makes a result say something. */
-export function say(ret: PyDict, result: Py, comment: string): PyDict {
-  ret.set('result', result);
   ret.set('comment', comment);
   return ret;
 }
