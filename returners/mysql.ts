@@ -74,9 +74,9 @@ class MysqlConnection implements SqlConnection {
     return Number(((await this.ask(sql, values)) as { affectedRows?: number }).affectedRows ?? 0);
   }
   hold(on: boolean): void {
-    const { stream } = this.c as unknown as { stream?: { ref?(): void; unref?(): void } };
-    if (on) stream?.ref?.();
-    else stream?.unref?.();
+    const { stream } = (this.c as unknown as { connection: { stream: { ref(): void; unref(): void } } }).connection;
+    if (on) stream.ref();
+    else stream.unref();
   }
   close(): void {
     this.alive = false;

@@ -8,6 +8,7 @@ import { messageOf, SaltError } from '../bus/errors.ts';
 import { stamp } from '../bus/jid.ts';
 import { type Py, PyDict, toWire, type WireMap } from '../bus/values.ts';
 import type { JobCache, JobLoad, JobReturn, Returner, ReturnerCtx } from './contract.ts';
+import { groupFor } from './shape/group.ts';
 import {
   countsAsLatest,
   filing,
@@ -266,20 +267,43 @@ const jobCache: JobCache = {
   },
 };
 
+interface Filed {
+  readonly jid: string;
+  readonly id: string;
+  readonly fun: string;
+  readonly json: string;
+}
+
+/** Writes returns in as few commands as their keys allow: a job's hash, its expiry, the newest jids, the minions. */
+async function writeReturns(returns: readonly Filed[], ctx: ReturnerCtx): Promise<void> {
+  const jobs = new Map<string, string[]>();
+  for (const { jid, id, json } of returns) {
+    const fields = jobs.get(jid);
+    if (fields) fields.push(id, json);
+    else jobs.set(jid, [id, json]);
+  }
+  await use(ctx, (s) =>
+    s.together([
+      ...[...jobs].flatMap(([jid, fields]): Command[] => [
+        ['HSET', `ret:${jid}`, ...fields],
+        ...expiring(`ret:${jid}`, ctx),
+      ]),
+      ...returns.flatMap(({ jid, id, fun }) => (countsAsLatest(fun) ? [kept(`${id}:${fun}`, jid, ctx)] : [])),
+      ['SADD', 'minions', ...new Set(returns.map((r) => r.id))],
+    ]),
+  );
+}
+
 async function returner(given: JobReturn, ctx: ReturnerCtx): Promise<void> {
   const standalone = given['jid'] === 'req';
   const ret: JobReturn = standalone ? { ...given, jid: prepareJid(ctx) } : given;
   const filed = filing(ret);
   if (!filed) return;
-  const { jid, id, fun } = filed;
+  const { jid } = filed;
   if (standalone) await jobCache.saveLoad(jid, keptReturn(ret) as JobLoad, undefined, ctx);
-  const commands: Command[] = [
-    ['HSET', `ret:${jid}`, id, toJson(keptReturn(ret))],
-    ...expiring(`ret:${jid}`, ctx),
-    ...(countsAsLatest(fun) ? [kept(`${id}:${fun}`, jid, ctx)] : []),
-    ['SADD', 'minions', id],
-  ];
-  await use(ctx, (s) => s.together(commands));
+  const group = groupFor(ctx, (items: readonly Filed[]) => writeReturns(items, ctx));
+  const json = toJson(keptReturn(ret));
+  await group.add({ ...filed, json }, json.length);
   if (ctx.opts.flag('job_cache_store_endtime')) await jobCache.updateEndtime(jid, stamp(), ctx);
 }
 

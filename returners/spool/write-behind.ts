@@ -25,6 +25,7 @@ export interface SpoolStatus {
   readonly error: string;
 }
 
+/** What a write-behind is made of. */
 export interface WriteBehindOptions {
   readonly name: string;
   /** The journal's file. */

@@ -5,6 +5,7 @@
 import { stamp } from '../../bus/jid.ts';
 import type { Wire, WireMap } from '../../bus/values.ts';
 import type { JobCache, JobLoad, JobReturn, Returner, ReturnerCtx } from '../contract.ts';
+import { groupFor } from '../shape/group.ts';
 import {
   countsAsLatest,
   filing,
@@ -17,8 +18,7 @@ import {
   withoutSecrets,
 } from '../shape/job.ts';
 import { asciiJson, mapFromJson, toJson } from '../shape/json.ts';
-import { closeLinks, type Link, linkFor, type Wired } from '../shape/link.ts';
-import { Group } from './group.ts';
+import { closeLinks, type Link, type Wired } from '../shape/link.ts';
 
 /** A row by column; every column that is asked for is text. */
 export type Row = Readonly<Record<string, string>>;
@@ -253,16 +253,13 @@ export function sqlReturner(
     if (standalone) await jobCache.saveLoad(filed.jid, keptReturn(ret) as JobLoad, undefined, ctx);
     const full = toJson(keptReturn(ret));
     const value = toJson(ret['return']);
-    const group = linkFor(ctx.context, `returns ${groupKey(ctx)}`, () => {
-      const rows = new Group<ReturnRow>((items) => writeReturns(items, ctx));
-      return { rows, close: async () => undefined };
-    });
+    const group = groupFor(ctx, (items: readonly ReturnRow[]) => writeReturns(items, ctx));
     const row = {
       jid: filed.jid,
       id: cut(filed.id, 255),
       values: [value, full, cut(filed.fun, 50), d.success[ret['success'] === true ? 0 : 1]],
     };
-    await group.rows.add(row, full.length + value.length);
+    await group.add(row, full.length + value.length);
     if (ctx.opts.flag('job_cache_store_endtime')) await jobCache.updateEndtime(filed.jid, stamp(), ctx);
   }
 
@@ -317,9 +314,4 @@ export function sqlReturner(
     },
     close: (ctx) => closeLinks(ctx.context),
   };
-}
-
-/** Returns for the same place share a group. */
-function groupKey(ctx: ReturnerCtx): string {
-  return `${ctx.retConfig ?? ''} ${toJson(ctx.retKwargs ?? {})}`;
 }

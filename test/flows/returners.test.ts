@@ -101,6 +101,7 @@ describe('returners on real servers', { skip }, () => {
     const jid = String(job?.['jid']);
     const found = await place.run('salt-run', ['jobs.lookup_jid', jid, '--out=json']);
     assert.deepEqual(JSON.parse(found.stdout), { alpha: 'ä😀', beta: 'ä😀' });
+    assert.deepEqual([found.code, found.ms < 20_000], [0, true], 'the open connection keeps it from ending');
     const list = JSON.parse((await place.run('salt-run', ['jobs.list_jobs', '--out=json'])).stdout);
     assert.equal(list[jid].Function, 'test.echo');
     const one = JSON.parse((await place.run('salt-run', ['jobs.list_job', jid, '--out=json'])).stdout);

@@ -175,3 +175,15 @@ test('ten thousand returns are written at more than 1,000 a second', options, as
   assert.ok(rate > 1000, `${rate}`);
   await postgres.close(ctx);
 });
+
+test('an open connection keeps no process alive', options, async () => {
+  const ctx = await fresh();
+  const holding = (): number => process.getActiveResourcesInfo().filter((r) => r.startsWith('TCP')).length;
+  await postgres.close(ctx);
+  await new Promise((ok) => setTimeout(ok, 50));
+  const before = holding();
+  await postgres.jobCache.getMinions(ctx);
+  await new Promise((ok) => setTimeout(ok, 50));
+  assert.equal(holding(), before);
+  await postgres.close(ctx);
+});

@@ -1,4 +1,7 @@
 import type { SaltError } from '../../bus/errors.ts';
+import type { ReturnerCtx } from '../contract.ts';
+import { toJson } from './json.ts';
+import { linkFor } from './link.ts';
 
 /** Gathers single writes that are asked for at once into few large ones. Writes of one group run one after the other. */
 export class Group<T> {
@@ -50,4 +53,10 @@ export class Group<T> {
       else for (const g of group) g.fail(e);
     }
   }
+}
+
+/** The group of returns that go to the same place as those of this context: same profile, same overrides. */
+export function groupFor<T>(ctx: ReturnerCtx, write: (items: readonly T[]) => Promise<void>): Group<T> {
+  const key = `returns ${ctx.retConfig ?? ''} ${toJson(ctx.retKwargs ?? {})}`;
+  return linkFor(ctx.context, key, () => ({ group: new Group<T>(write), close: async () => undefined })).group;
 }
