@@ -11,7 +11,10 @@ const args = process.argv.slice(2);
 const flags = args.filter((a) => a === '--alone' || a === '--lenient');
 const named = args.filter((a) => a.endsWith('.test.ts')).map((f) => relative(root, resolve(f)));
 const rooms = args.filter((a) => a.startsWith('--room=')).map((a) => a.slice(7));
-/** Unit tests only: no daemons, no services, no reference. */
+/** Tests that start daemons or services, need the reference, or run every recorded answer once more. */
+const NOT_UNIT =
+  /^test\/(flows|interop|tour|bench|services|returners)\/|(bullmq|conformance|minion\/minion|pillar-process|salt-call|cli\/[a-z-]+)\.test\.ts$/;
+/** Unit tests only: fast, with nothing but Node. */
 const unit = args.includes('--unit');
 const out = process.env.BRINE_BUILD ?? '.build';
 
@@ -31,8 +34,7 @@ const all = (dir) =>
 const files = named.length
   ? named
   : all('test')
-      .filter((f) => !unit || !/^test\/(flows|interop|tour|bench|services)\//.test(f))
-      .filter((f) => !unit || !/bullmq\.test\.ts$/.test(f))
+      .filter((f) => !unit || !NOT_UNIT.test(f))
       .filter((f) => !rooms.length || rooms.some((r) => f.startsWith(`test/${r}`)));
 const built = files.map((f) => join(out, f.replace(/\.ts$/, '.js')));
 // Tests with daemons share the machine's cores: files run two at a time.

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SaltError } from '../../bus/errors.ts';
@@ -177,6 +177,15 @@ export class PythonBridge {
     this.child = child;
   }
 
+  /** Whether Python still runs: an exit is not told to a thread that never returns to its loop. */
+  private alive(): boolean {
+    try {
+      return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${this.child?.pid}/stat`, 'latin1'));
+    } catch {
+      return false;
+    }
+  }
+
   private send(message: Json): void {
     const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
     for (let at = 0; at < bytes.length; ) at += writeSync(this.toPython, bytes, at);
@@ -204,7 +213,7 @@ export class PythonBridge {
           continue;
         }
         // Nothing and no writer: Python has not opened its end yet, or it is gone.
-        if (seen || Date.now() - began > 10_000) break;
+        if (seen || !this.alive() || Date.now() - began > 10_000) break;
       } catch (e) {
         if ((e as NodeJS.ErrnoException).code !== 'EAGAIN') throw e;
         seen = true;

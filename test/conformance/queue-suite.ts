@@ -28,7 +28,10 @@ export function queueSuite(name: string, harness: QueueHarness): void {
     await until('the job', () => got.length === 1);
     assert.equal(got[0]?.id, '1/r/a');
     assert.equal(got[0]?.attempt, 0);
-    assert.deepEqual(JSON.parse(JSON.stringify(got[0]?.data)), { fun: 'test.ping', arg: [1, 'ü', null, { x: [true] }] });
+    assert.deepEqual(JSON.parse(JSON.stringify(got[0]?.data)), {
+      fun: 'test.ping',
+      arg: [1, 'ü', null, { x: [true] }],
+    });
     await q.close();
   });
 
