@@ -97,6 +97,14 @@ function differences(c: CliCase, code: number | null, out: string, err: string, 
   return lines;
 }
 
+/** Where the recording machine's ports are taken, others were used: they are shown under the recorded numbers. */
+function asRecordedPorts(text: string, stage: Stage): string {
+  const { publish, ret } = stage.place.ports;
+  const shown = (from: number, to: number, t: string): string =>
+    t.replace(new RegExp(`\\b${from}\\b`, 'g'), String(to));
+  return shown(publish, PORTS.publish, shown(ret, PORTS.ret, text));
+}
+
 async function runCase(c: CliCase, stage: Stage, fixtures: Fixtures): Promise<CaseResult> {
   const lab = stage.place.root;
   const keysCase = c.keys_after !== undefined;
@@ -106,7 +114,7 @@ async function runCase(c: CliCase, stage: Stage, fixtures: Fixtures): Promise<Ca
   const ran = await stage.run(program!, words, c.on, c.stdin);
   const keepKeys = keysCase && !JSON.stringify([c.stdout, c.stderr]).includes('<FINGERPRINT>');
   const marks = new Marks({ lab, keepKeys });
-  const raw = [ran.stdout, ran.stderr];
+  const raw = [ran.stdout, ran.stderr].map((t) => asRecordedPorts(t, stage));
   marks.learn(...raw);
   const [out, err] = raw.map((t) => marks.printed(t)) as [string, string];
   const lines = differences(c, ran.code, out, complaint(err), unordered(c, fixtures));
