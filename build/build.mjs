@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transformSync } from 'esbuild';
+import { packCommands } from './pack.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const tests = process.argv.includes('--tests');
@@ -118,3 +119,4 @@ for (const dir of ['minion/python', 'sls/python'])
     }
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 writeFileSync(join(out, 'VERSION'), `${version}\n`);
+if (!tests) packCommands(root, out, rooms);
