@@ -14,6 +14,8 @@ const USAGE =
   `Categories: ${CATEGORIES.map((c) => c.name).join(', ')}\n`;
 
 async function main(): Promise<number> {
+  // Ends through `exit`, where daemons that are up are ended too.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   const { values } = parseArgs({
     options: {
       cases: { type: 'string' },

@@ -238,6 +238,16 @@ export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
     [join(root, 'log/master')],
   );
   const listeners: SaltEvent[] = [];
+  // Daemons outlive a test that is stopped from outside, unless somebody sees to it.
+  const abandoned = (): void => {
+    for (const { pid } of [...minions.values(), master])
+      try {
+        if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+      } catch {
+        // It ended before.
+      }
+  };
+  process.once('exit', abandoned);
   const place: Place = {
     root,
     sockDir,
@@ -270,6 +280,7 @@ export async function openPlace(options: PlaceOptions = {}): Promise<Place> {
       for (const e of listeners) e.close();
       await Promise.all([...minions.values()].map((m) => m.stop()));
       await master.stop();
+      process.off('exit', abandoned);
       rmSync(root, { recursive: true, force: true });
     },
   };
