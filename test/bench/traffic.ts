@@ -123,6 +123,8 @@ export class Mouth {
 
 /** What a firer in a process of its own reports: how long it took, and how many events were acknowledged or refused. */
 export interface Fired {
+  /** When the first event was fired, ms since the epoch. */
+  at: number;
   ms: number;
   ok: number;
   failed: number;
@@ -171,15 +173,16 @@ export async function firer(kind: string, where: string, tag: string, count: num
     const socket = connect(where);
     const parts = Array.from({ length: count }, (_, i) => rawEvent(tag, i));
     const began = performance.now();
+    const at = now();
     for (let i = 0; i < parts.length; i += 100)
       if (!socket.write(Buffer.concat(parts.slice(i, i + 100)))) await new Promise((ok) => socket.once('drain', ok));
     await new Promise<void>((ok) => socket.end(ok));
-    return { ms: performance.now() - began, ok: count, failed: 0 };
+    return { at, ms: performance.now() - began, ok: count, failed: 0 };
   }
   const events = new SaltEvent('master', where);
   await events.fireEvent({ warm: 1 }, 'warm/up');
   const began = performance.now();
-  const done = { ms: 0, ok: 0, failed: 0 };
+  const done = { at: now(), ms: 0, ok: 0, failed: 0 };
   let open = 0;
   const settle = (key: 'ok' | 'failed') => (): void => {
     open--;
