@@ -8,7 +8,7 @@ import { call, daemons, version } from './cases/commands.ts';
 import { events } from './cases/events.ts';
 import { jobReactions, runnerReactions } from './cases/reactions.ts';
 import { minionEvents, returns, swarm } from './cases/wire.ts';
-import type { Side } from './stage.ts';
+import { closeStages, type Side } from './stage.ts';
 import { type Row, ratioOf, tableOf } from './table.ts';
 import { firer } from './traffic.ts';
 
@@ -63,6 +63,9 @@ async function main(): Promise<void> {
   const rounds = Math.max(1, Number(o.rounds) || 1);
   const keyDir = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'brine-swarm');
   mkdirSync(keyDir, { recursive: true, mode: 0o700 });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void closeStages().finally(() => process.exit(1)));
 
   const rows: Row[] = [];
   for (const c of chosen) {

@@ -30,6 +30,12 @@ export interface StageOptions {
 
 const pause = (ms: number): Promise<void> => new Promise((then) => setTimeout(then, ms));
 
+const live = new Set<Stage>();
+/** Takes down every stage that stands: for a run that is interrupted. */
+export async function closeStages(): Promise<void> {
+  await Promise.all([...live].map((s) => s.close()));
+}
+
 /** A master, and minions if wanted, of one side, in a folder and on ports of their own. */
 export class Stage {
   readonly root = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -45,6 +51,7 @@ export class Stage {
   /** Lays everything out; nothing runs yet. `{root}` in texts stands for the stage's folder. */
   static async open(side: Side, o: StageOptions = {}): Promise<Stage> {
     const s = new Stage(side, { publish: await freePort(), ret: await freePort() });
+    live.add(s);
     mkdirSync(join(s.root, 'run'));
     s.write(
       'master/master',
@@ -211,6 +218,7 @@ pidfile: {root}/${id}.pid
 
   /** Stops what runs and removes the folder. */
   async close(): Promise<void> {
+    live.delete(this);
     await Promise.all(this.swarms.map((s) => s.close()));
     await Promise.all(
       this.daemons.map(async (d) => {
