@@ -290,8 +290,12 @@ class Bus implements EventBus {
             if (this.recent.covers(next)) break;
           }
         }
-        if (!this.recent.covers(next)) next = Math.max(next, end + 1);
         if (events.length) yield { events, next };
+        if (next <= end && !this.recent.covers(next)) {
+          // Neither in memory any more nor in the file yet: the group being written brings it. What is safe and still not read was damaged.
+          if (this.store.safe < end && !this.closed && !signal?.aborted) await this.more('safeWaiting', signal);
+          else next = end + 1;
+        }
       }
     }
   }
