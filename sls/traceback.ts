@@ -2,12 +2,16 @@ import { SaltError } from '../bus/errors.ts';
 
 const BUILTIN = /^(TypeError|ValueError|KeyError|[A-Z]\w*(Error|Exception|Exit|Interrupt|Iteration|Warning)?)$/;
 
+/** Codes that are exceptions of Python itself. */
+const PYTHONS_OWN: ReadonlySet<string> = new Set([
+  ...['TypeError', 'ValueError', 'KeyError', 'LookupError', 'IndexError', 'AttributeError', 'ZeroDivisionError'],
+  ...['OverflowError', 'RecursionError', 'RuntimeError', 'UnicodeError', 'MemoryError'],
+]);
+
 /** The class name Python would print for what was thrown: `salt.exceptions.CommandExecutionError`, `ValueError`, `Exception`. */
 export function pythonName(e: unknown): string {
   if (e instanceof SaltError)
-    return e.code === 'TypeError' || e.code === 'ValueError' || e.code === 'KeyError'
-      ? e.code
-      : `salt.exceptions.${e.code}`;
+    return e.code === 'error' ? 're.error' : PYTHONS_OWN.has(e.code) ? e.code : `salt.exceptions.${e.code}`;
   if (e instanceof Error) return e.name === 'Error' || !BUILTIN.test(e.name) ? 'Exception' : e.name;
   return 'Exception';
 }

@@ -1,10 +1,6 @@
 /** Files and folders of the minion's machine. */
 import {
-  accessSync,
   closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
   fsyncSync,
   openSync,
   readdirSync,
@@ -16,22 +12,57 @@ import {
   writeSync,
 } from 'node:fs';
 import { SaltError } from '../../bus/errors.ts';
-import { type Py, PyDict, PyTuple } from '../../bus/values.ts';
+import { type Py, PyDict } from '../../bus/values.ts';
 import { fnmatch } from '../../sls/fnmatch.ts';
 import { pyRegex } from '../../sls/regex.ts';
 import { type Args, type Fn, fn } from '../../sls/signature.ts';
-import { isStr, str, truth } from '../../sls/values.ts';
+import { str, truth } from '../../sls/values.ts';
 import { docFor } from '../doc-text.ts';
-import { shellSplit } from '../process/shell-words.ts';
-import { which } from '../process/which.ts';
 import type { ExecutionModule, ModuleCtx } from './contract.ts';
 import { deleteBackup, listBackups, listBackupsDir, restoreBackup } from './file/backup.ts';
 import { blockReplace, commentLine, flagLetters, replace } from './file/edit.ts';
 import { find, globPaths } from './file/find.ts';
 import {
+  access,
+  append,
+  applyTemplate,
+  at,
+  blockRequest,
+  chattr,
+  checked,
+  checkedChanges,
+  checkHash,
+  flagNames,
+  follow,
+  grep,
+  holds,
+  ignoring,
+  joinedLines,
+  joinPath,
+  kindOf,
+  lineRequest,
+  linesGiven,
+  lsattr,
+  managed,
+  nodeOf,
+  on,
+  pair,
+  patch,
+  posixBase,
+  posixDir,
+  prepend,
+  psed,
+  refuse,
+  replaceRequest,
+  sed,
+  sedContains,
+  selinuxContext,
+  setSelinux,
+  sumMap,
+} from './file/functions.ts';
+import {
   gidOf,
   groupName,
-  HASHES,
   hashOf,
   isAbs,
   isDir,
@@ -39,14 +70,12 @@ import {
   isLink,
   mustHave,
   normalPath,
-  pathOf,
-  statOf,
   stats,
   uidOf,
   userName,
 } from './file/inspect.ts';
 import { line } from './file/line.ts';
-import { checkFileMeta, checkManaged, getDiff, ignores, manageFile } from './file/manage.ts';
+import { checkFileMeta, getDiff, ignores, manageFile } from './file/manage.ts';
 import { givenSource, requestOf } from './file/managed-request.ts';
 import {
   copy,
@@ -65,299 +94,14 @@ import {
   symlink,
   touch,
 } from './file/paths.ts';
-import { attributes, checkPerms, chown, makedirs, makedirsPerms, mkdir, setMode } from './file/perms.ts';
+import { checkPerms, chown, makedirs, makedirsPerms, mkdir, setMode } from './file/perms.ts';
 import { SIG } from './file/signatures.ts';
-import { ENGINES, extractHash, getManaged, renderText, sourceList, sourceSum } from './file/source.ts';
+import { extractHash, sourceList, sourceSum } from './file/source.ts';
 import { readText } from './file/text.ts';
 
 const doc = docFor('file');
 type Run = (a: Args, ctx: ModuleCtx) => Py;
 type Name = keyof typeof SIG;
-
-const refuse = (text: string): never => {
-  throw new SaltError('SaltInvocationError', text);
-};
-const at = (a: Args, key = 'path'): string => pathOf(a[key] as Py);
-const on = (a: Args, key: string): boolean => truth(a[key] ?? false);
-const follow = (a: Args): boolean => on(a, 'follow_symlinks');
-const pair = (x: Py, y: Py): PyTuple => PyTuple.from_<Py>([x, y]);
-const sumMap = (s: { type: string; sum: string } | undefined): PyDict =>
-  s
-    ? new PyDict<Py>([
-        ['hash_type', s.type],
-        ['hsum', s.sum],
-      ])
-    : new PyDict();
-const ignoring = (a: Args): { ordering: boolean; whitespace: boolean; comments: Py } => ({
-  ordering: on(a, 'ignore_ordering'),
-  whitespace: on(a, 'ignore_whitespace'),
-  comments: a['ignore_comment_characters'] ?? null,
-});
-
-/** Lines that `append` and its kin are given: the arguments, or the list of keyword `args`. */
-function linesGiven(a: Args): Py[] {
-  const own = (a['kwargs'] as PyDict).get('args');
-  if (own !== undefined) return Array.isArray(own) ? (own as Py[]) : [own];
-  return a['args'] as Py[];
-}
-const joinedLines = (lines: readonly Py[]): string => lines.map((l) => `${str(l)}\n`).join('');
-
-function append(a: Args): string {
-  const path = at(a);
-  const lines = linesGiven(a);
-  const old = readFileSync(path);
-  const gap = old.length && old.at(-1) !== 10 ? '\n' : '';
-  writeFileSync(path, gap + joinedLines(lines), { flag: 'a' });
-  return `Wrote ${lines.length} lines to "${path}"`;
-}
-
-function prepend(a: Args): string {
-  const path = at(a);
-  const lines = linesGiven(a);
-  const old = existsSync(path) ? readText(path) : '';
-  writeFileSync(path, joinedLines(lines) + old);
-  return `Prepended ${lines.length} lines to "${path}"`;
-}
-
-function checkHash(a: Args): boolean {
-  const given = a['file_hash'] as Py;
-  if (!isStr(given)) refuse('hash must be a string');
-  const text = str(given);
-  const sep = [':', '='].find((s) => text.includes(s));
-  if (sep) return hashOf(at(a), text.slice(0, text.indexOf(sep))) === text.slice(text.indexOf(sep) + 1);
-  const type = [...HASHES].find(([, n]) => n === text.length)?.[0];
-  if (type === undefined)
-    return refuse(
-      `Hash ${text} (length: ${text.length}) could not be matched to a supported hash type. The supported hash types and lengths are: ${[...HASHES].map(([t, n]) => `${t} (${n})`).join(', ')}`,
-    );
-  return hashOf(at(a), type) === text;
-}
-
-const MODES: Readonly<Record<string, number>> = {
-  f: constants.F_OK,
-  r: constants.R_OK,
-  w: constants.W_OK,
-  x: constants.X_OK,
-};
-function access(a: Args): boolean {
-  const path = at(a);
-  if (!isAbs(path)) refuse('Path to link must be absolute.');
-  const given = a['mode'] as Py;
-  const mode = isStr(given) ? MODES[str(given)] : [0, 1, 2, 4].includes(Number(given)) ? Number(given) : undefined;
-  if (mode === undefined) return refuse('Invalid mode specified.');
-  try {
-    accessSync(path, mode);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Looks for something in a file; a missing or unreadable one holds nothing. */
-function holds(path: string, test: (text: string) => boolean): boolean {
-  try {
-    return test(readText(path));
-  } catch (e) {
-    if (!(e as NodeJS.ErrnoException).code) throw e;
-    return false;
-  }
-}
-
-function sedEscaped(text: Py, all: boolean): string {
-  let s = str(text).replaceAll("'", `'"'"'`).replaceAll('/', '\\/');
-  if (all) for (const c of '^.[$()|*+?{') s = s.replaceAll(c, `\\${c}`);
-  return s;
-}
-function sed(a: Args, ctx: ModuleCtx): Py {
-  const path = at(a);
-  if (!existsSync(path)) return false;
-  const all = a['escape_all'] === true;
-  const limit = sedEscaped(a['limit'] as Py, all);
-  const script = `${limit ? `/${limit}/ ` : ''}${on(a, 'negate_match') ? '!' : ''}s/${sedEscaped(a['before'] as Py, all)}/${sedEscaped(a['after'] as Py, all)}/${str(a['flags'] as Py)}`;
-  const inPlace = on(a, 'backup') ? `-i${str(a['backup'] as Py)}` : '-i';
-  return ctx.salt.call('cmd.run_all', [['sed', inPlace, ...shellSplit(str(a['options'] as Py)), script, path]], {
-    python_shell: false,
-  });
-}
-function sedContains(a: Args, ctx: ModuleCtx): boolean {
-  const path = at(a);
-  if (!existsSync(path)) return false;
-  const limit = sedEscaped(a['limit'] as Py, false);
-  const script = `${limit ? `/${limit}/ ` : ''}s/${sedEscaped(a['text'] as Py, false)}/$/p${str(a['flags'] as Py)}`;
-  return truth(ctx.salt.call('cmd.run', [['sed', '-n', '-r', '-e', script, path]], { python_shell: false }));
-}
-function psed(a: Args): null {
-  const path = at(a);
-  copyFileSync(path, `${path}${str(a['backup'] as Py)}`);
-  const flags = str(a['flags'] as Py);
-  const letters = [...flags]
-    .filter((c) => 'ILMSUX'.includes(c))
-    .map((c) => c.toLowerCase())
-    .join('');
-  const re = pyRegex(
-    sedEscaped(a['before'] as Py, on(a, 'escape_all')),
-    letters.replace(/[lu]/g, '') + (flags.includes('i') ? 'i' : ''),
-  );
-  const limit = str(a['limit'] as Py);
-  const text = readText(path);
-  const start = limit
-    ? (pyRegex(sedEscaped(limit, on(a, 'escape_all')), letters.replace(/[lu]/g, '')).search(text)?.start ?? text.length)
-    : 0;
-  writeFileSync(
-    path,
-    text.slice(0, start) + re.sub(str(a['after'] as Py), text.slice(start), flags.includes('g') ? 0 : 1),
-  );
-  return null;
-}
-
-function patch(a: Args, ctx: ModuleCtx): Py {
-  const program = which('patch');
-  if (!program)
-    throw new SaltError(
-      'CommandExecutionError',
-      "patch executable not found. Is the distribution's patch package installed?",
-    );
-  const own = a['options'];
-  const words = [program, ...(Array.isArray(own) ? (own as Py[]).map((o) => str(o)) : shellSplit(str(own ?? '')))];
-  if (on(a, 'dry_run')) words.push('--dry-run');
-  if (!words.includes('-N') && !words.includes('--forward')) words.push('--forward');
-  if (!words.some((w) => w === '-r' || w.startsWith('-r ') || w.startsWith('--reject-file')))
-    words.push('--reject-file=-');
-  words.push('-i', str(a['patchfile'] as Py));
-  const file = str(a['originalfile'] as Py);
-  if (isDir(file)) {
-    words.push('-d', file);
-    if (!words.some((w) => w.startsWith('-p') || w.startsWith('--strip='))) words.push('--strip=0');
-  } else words.push(file);
-  return ctx.salt.call('cmd.run_all', [words], { python_shell: false });
-}
-
-function grep(a: Args, ctx: ModuleCtx): Py {
-  const path = at(a);
-  const found = globPaths(path);
-  const opts = (a['args'] as Py[]).flatMap((o) => {
-    const words = shellSplit(str(o));
-    if (words.length > 1)
-      refuse(
-        `Passing multiple command line arguments in a single string is not supported, please pass the following arguments separately: ${str(o)}`,
-      );
-    return words;
-  });
-  return ctx.salt.call('cmd.run_all', [['grep', ...opts, a['pattern'] as Py, ...(found.length ? found : [path])]], {
-    python_shell: false,
-  });
-}
-
-function chattr(a: Args, ctx: ModuleCtx): boolean {
-  const kwargs = a['kwargs'] as PyDict;
-  const operator = { add: '+', remove: '-' }[str(kwargs.get('operator') ?? null)];
-  if (!operator) return refuse("Need an operator: 'add' or 'remove' to modify attributes.");
-  const wanted = kwargs.get('attributes') ?? null;
-  if (wanted === null) return refuse('Need attributes: [aAcCdDeijPsStTu]');
-  const words = ['chattr'];
-  if (truth(kwargs.get('flags') ?? null)) words.push(`-${str(kwargs.get('flags') as Py).replace(/^-/, '')}`);
-  if (truth(kwargs.get('version') ?? null)) words.push('-v', str(kwargs.get('version') as Py));
-  words.push(`${operator}${str(wanted)}`, ...(a['args'] as Py[]).map((f) => str(f)));
-  return !truth(ctx.salt.call('cmd.run', [words], { python_shell: false }));
-}
-
-function selinuxContext(path: string, ctx: ModuleCtx): string {
-  const out = str(ctx.salt.call('cmd.run', [['ls', '-Z', path]], { python_shell: false }));
-  const found = /\w+:\w+:\w+:\w+/.exec(out)?.[0];
-  return found ?? `No selinux context information is available for ${path}`;
-}
-function setSelinux(a: Args, ctx: ModuleCtx): Py {
-  const words = ['chcon'];
-  for (const [key, flag] of [
-    ['user', '-u'],
-    ['role', '-r'],
-    ['type', '-t'],
-    ['range', '-l'],
-  ] as const)
-    if (truth(a[key] ?? null)) words.push(flag, str(a[key] as Py));
-  if (words.length === 1) return false;
-  if (on(a, 'persist') && ctx.salt.has('selinux.fcontext_add_policy'))
-    ctx.salt.call('selinux.fcontext_add_policy', [at(a)], {
-      sel_type: a['type'] ?? null,
-      sel_user: a['user'] ?? null,
-      sel_level: a['range'] ?? null,
-    });
-  words.push(at(a));
-  const bad = truth(ctx.salt.call('cmd.retcode', [words], { python_shell: false }));
-  return bad ? false : selinuxContext(at(a), ctx);
-}
-
-const nodeOf = (a: Args): { major: Py; minor: Py; user: Py; group: Py; mode: Py } => ({
-  major: a['major'] ?? 0,
-  minor: a['minor'] ?? 0,
-  user: a['user'] ?? null,
-  group: a['group'] ?? null,
-  mode: a['mode'] ?? null,
-});
-const kindOf = (path: string, test: 'isBlockDevice' | 'isCharacterDevice' | 'isFIFO'): boolean =>
-  statOf(path)?.[test]() ?? false;
-
-function lsattr(a: Args, ctx: ModuleCtx): Py {
-  const path = str(a['path'] as Py);
-  if (!which('lsattr')) return null;
-  if (!existsSync(path)) refuse(`File or directory does not exist: ${path}`);
-  if (!isDir(path)) return new PyDict([[path, attributes(path, ctx) ?? []]]);
-  return new PyDict(readdirSync(path).map((n): [Py, Py] => [`${path}/${n}`, attributes(`${path}/${n}`, ctx) ?? []]));
-}
-
-function managed(a: Args, ctx: ModuleCtx): Py {
-  const got = getManaged(requestOf(a), ctx);
-  return PyTuple.from_<Py>([got.sfn, sumMap(got.sum), got.error]);
-}
-
-function checked(a: Args, ctx: ModuleCtx): Py {
-  const got = checkManaged(requestOf(a), ctx);
-  if ('error' in got) return pair(false, got.error);
-  if (!got.changes.size) return pair(true, `The file ${str(a['name'] as Py)} is in the correct state`);
-  const lines = [...got.changes].map(([k, v]) => `${str(k)}: ${str(v)}\n`);
-  return pair(null, ['The following values are set to be changed:\n', ...lines].join(''));
-}
-
-function checkedChanges(a: Args, ctx: ModuleCtx): Py {
-  const r = requestOf(a);
-  const got = checkManaged(r, ctx);
-  if ('error' in got) return pair(false, got.error);
-  return ignores(r.ignoring) ? pair(got.differs, got.changes) : got.changes;
-}
-
-function applyTemplate(a: Args, ctx: ModuleCtx): Py {
-  const engine = str(a['template'] as Py);
-  if (!ENGINES.has(engine))
-    return new PyDict<Py>([
-      ['result', false],
-      ['comment', `Specified template format ${engine} is not supported`],
-    ]);
-  const context = new PyDict<Py>([
-    ...(a['defaults'] instanceof PyDict ? a['defaults'] : []),
-    ...(a['context'] instanceof PyDict ? a['context'] : []),
-  ]);
-  return renderText(str(a['contents'] as Py), { engine, saltenv: str(a['saltenv'] ?? 'base'), context }, ctx);
-}
-
-function replaceRequest(a: Args): Parameters<typeof replace>[0] {
-  return {
-    path: a['path'] as Py,
-    pattern: a['pattern'] as Py,
-    repl: a['repl'] ?? '',
-    count: Number(a['count'] ?? 0),
-    flags: a['flags'] as Py,
-    append: on(a, 'append_if_not_found'),
-    prepend: on(a, 'prepend_if_not_found'),
-    otherwise: a['not_found_content'] ?? null,
-    backup: a['backup'] ?? '',
-    dryRun: on(a, 'dry_run'),
-    searchOnly: on(a, 'search_only'),
-    showChanges: on(a, 'show_changes'),
-    ignoreMissing: on(a, 'ignore_if_missing'),
-    literal: on(a, 'backslash_literal'),
-    encoding: a['encoding'] ?? null,
-  };
-}
 
 /** What each function does and how: `[text, example, run]`. */
 const TABLE: { readonly [F in Name]?: readonly [what: string, example: string, run: Run] } = {
@@ -372,24 +116,7 @@ const TABLE: { readonly [F in Name]?: readonly [what: string, example: string, r
   blockreplace: [
     'Puts text between two marking lines of a file; answers the diff.',
     "blockreplace /etc/hosts '#-- start' '#-- end' '10.0.0.1 a'",
-    (a, ctx) =>
-      blockReplace(
-        {
-          path: a['path'] as Py,
-          start: str(a['marker_start'] as Py),
-          end: str(a['marker_end'] as Py),
-          content: str(a['content'] as Py),
-          append: on(a, 'append_if_not_found'),
-          prepend: on(a, 'prepend_if_not_found'),
-          backup: a['backup'] as Py,
-          dryRun: on(a, 'dry_run'),
-          showChanges: on(a, 'show_changes'),
-          newline: a['append_newline'] ?? null,
-          before: a['insert_before_match'] ?? null,
-          after: a['insert_after_match'] ?? null,
-        },
-        ctx,
-      ),
+    (a, ctx) => blockReplace(blockRequest(a), ctx),
   ],
   chattr: ['Adds or removes attributes of files.', 'chattr /tmp/f operator=add attributes=i', chattr],
   check_file_meta: [
@@ -613,23 +340,7 @@ const TABLE: { readonly [F in Name]?: readonly [what: string, example: string, r
   line: [
     'Inserts, ensures, replaces or deletes one line of a file.',
     "line /etc/nsswitch.conf 'networks: files dns' after='hosts:.*' mode=ensure",
-    (a, ctx) =>
-      line(
-        {
-          path: a['path'] as Py,
-          content: a['content'] ?? null,
-          match: a['match'] ?? null,
-          mode: a['mode'] ?? null,
-          location: a['location'] ?? null,
-          before: a['before'] ?? null,
-          after: a['after'] ?? null,
-          showChanges: on(a, 'show_changes'),
-          backup: on(a, 'backup'),
-          quiet: on(a, 'quiet'),
-          indent: on(a, 'indent'),
-        },
-        ctx,
-      ),
+    (a, ctx) => line(lineRequest(a), ctx),
   ],
   link: ['Makes a hard link.', 'link /path/to/file /path/to/link', (a) => link(at(a, 'src'), str(a['path'] as Py))],
   list_backups: [
@@ -883,25 +594,6 @@ const TABLE: { readonly [F in Name]?: readonly [what: string, example: string, r
     },
   ],
 };
-
-/** Flags with MULTILINE among them. */
-function flagNames(flags: Py): Py {
-  const names: Readonly<Record<string, string>> = { i: 'I', m: 'M', s: 'S', x: 'X', a: 'A' };
-  return [...new Set([...flagLetters(flags), 'm'])].map((l) => names[l] as string);
-}
-
-function joinPath(parts: readonly string[]): string {
-  return parts.reduce(
-    (left, right) => (right.startsWith('/') || !left ? right : left.endsWith('/') ? left + right : `${left}/${right}`),
-    '',
-  );
-}
-const posixBase = (p: string): string => p.slice(p.lastIndexOf('/') + 1);
-function posixDir(p: string): string {
-  const head = p.slice(0, p.lastIndexOf('/') + 1);
-  return /^\/+$/.test(head) ? head : head.replace(/\/+$/, '');
-}
-
 const functions: Record<string, Fn<ModuleCtx>> = {};
 for (const [name, entry] of Object.entries(TABLE)) {
   const [what, example, run] = entry as readonly [string, string, Run];

@@ -1,25 +1,27 @@
 /** Runs low chunks: requisites decided, conditions looked at, functions called, results collected under the reference's keys. */
 import { createHash, randomUUID } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, SaltError } from '../../bus/errors.ts';
-import { tags } from '../../bus/tags.ts';
-import { mkFloat, type Py, PyDict, toPy, toWire, type WireMap } from '../../bus/values.ts';
-import { decodeBus } from '../../bus/wire/payload.ts';
+import { SaltError } from '../../bus/errors.ts';
+import { mkFloat, type Py, PyDict } from '../../bus/values.ts';
 import { bind, parseSignature } from '../../sls/bind.ts';
 import { formatCall } from '../../sls/call-format.ts';
 import { chunkTag, type RequisiteGraph } from '../../sls/requisites.ts';
-import { deepCopy, eq, isStr, iterate, str, truth, typeName } from '../../sls/values.ts';
+import { deepCopy, isStr, str, truth, typeName } from '../../sls/values.ts';
 import { sleepSync } from '../clock.ts';
 import type { ModuleCtx } from '../modules/contract.ts';
 import type { StateCtx } from '../states/contract.ts';
 import { traceback } from '../traceback.ts';
 import { checkCommands, conditions, hasConditions } from './checks.ts';
-import { INTERNAL_KEYWORDS, REQUISITE_KEYWORDS } from './keywords.ts';
+import { INTERNAL_KEYWORDS } from './keywords.ts';
+import { listening } from './listen.ts';
+import { pausedAt } from './pause.ts';
+import { tellProgress } from './progress.ts';
 import { decide } from './requisite-status.ts';
 import { checkedRetry } from './retry.ts';
 import { fillCall } from './slots.ts';
 import { StateCalls, type StateModules } from './table.ts';
+import { joined, malformed, mocked, unified } from './unify.ts';
 
 /** A chunk as the runtime changes it while it goes. */
 export type Low = PyDict;
@@ -146,7 +148,7 @@ export class StateRun {
         const answer = this.place.mocked
           ? mocked(cdata)
           : (this.unmetGlobal(full, low) ?? this.execute(full, f.sig, cdata, low, chunks, running));
-        if (!(answer instanceof PyDict)) return malformed(answer, name);
+        if (!(answer instanceof PyDict)) return malformed(answer);
         ret = answer;
       }
       if (low.has('check_cmd')) {
@@ -332,7 +334,7 @@ export class StateRun {
       if (this.failedHard) return running;
       const tag = chunkTag(low);
       if (running.has(tag)) continue;
-      if (this.paused(low) === 'kill') break;
+      if (pausedAt(low, this.place.jid, this.ctx) === 'kill') break;
       this.callChunk(low, running, chunks);
       if (this.stops(low, running)) return running;
     }
@@ -345,29 +347,6 @@ export class StateRun {
     const ret = running.get(chunkTag(low));
     if (!truth(hard ?? false) || !(ret instanceof PyDict)) return false;
     return resultOf(ret) === false;
-  }
-
-  /** Waits while the run is paused at this chunk; tells whether it is to be ended. */
-  private paused(low: Low): 'run' | 'kill' {
-    if (!this.place.jid) return 'run';
-    const path = join(this.ctx.opts.str('cachedir'), 'state_pause', this.place.jid);
-    const began = Date.now();
-    for (;;) {
-      let data: Py;
-      try {
-        data = toPy(decodeBus(readFileSync(path)));
-      } catch (e) {
-        if ((e as NodeJS.ErrnoException).code !== 'ENOENT')
-          this.ctx.log.error(`Failed to read in pause data for file located at: ${path}`);
-        return 'run';
-      }
-      if (!(data instanceof PyDict)) return 'run';
-      const own = data.get(low.get('__id__') ?? null) ?? data.get('__all__');
-      if (!(own instanceof PyDict)) return 'run';
-      if (own.has('duration') && Date.now() - began > Number(own.get('duration')) * 1000) return 'run';
-      if (own.has('kill')) return 'kill';
-      sleepSync(1000);
-    }
   }
 
   /** Takes the graph that {@link callChunk} looks requisites up in. */
@@ -422,7 +401,7 @@ export class StateRun {
     }
     const ret = running.get(tag);
     if (!(ret instanceof PyDict)) return;
-    this.progress(ret, chunks.length, low.get('fire_event') ?? false);
+    tellProgress(ret, chunks.length, low.get('fire_event') ?? false, this.place.jid ?? '', this.ctx);
     this.subStates(low, ret, running);
   }
 
@@ -575,81 +554,12 @@ export class StateRun {
     if (!(answer instanceof Promise) && truth(answer ?? null)) this.initialized.add(state);
   }
 
-  /** Tells the master how far the run is (`state_events`), or that a chunk which asks for it is done (`fire_event`). */
-  private progress(ret: PyDict, length: number, fire: Py): void {
-    const { opts } = this.ctx;
-    if (opts.flag('local') || !(opts.flag('state_events') || truth(fire)) || !this.ctx.master.available) return;
-    const jid = this.place.jid ?? '';
-    const data: WireMap = { ret: toWire(ret) };
-    let tag: string;
-    if (fire === true) tag = tags.stateResult(jid, opts.str('id'), str(ret.get('name') ?? null));
-    else if (isStr(fire)) tag = tags.stateResult(jid, opts.str('id'), str(fire));
-    else {
-      tag = tags.jobProgress(jid, opts.str('id'), str(ret.get('__run_num__') ?? 0));
-      data['len'] = length;
-    }
-    try {
-      this.ctx.salt.call('event.fire_master', [toPy(data), tag], { preload: new PyDict([['jid', jid]]) });
-    } catch (e) {
-      this.ctx.log.error(`The event ${tag} was not fired: ${messageOf(e)}`);
-    }
-  }
-
   /** Runs `mod_watch` of those whose `listen` requisites changed, after all else; adds to the results. */
   callListen(chunks: readonly Low[], running: PyDict, graph: RequisiteGraph): PyDict {
-    const key = (c: Low): [Py, Py, Py] => [c.get('state') ?? null, c.get('__id__') ?? null, c.get('name') ?? null];
-    const fits = (c: Low, state: Py, id: Py): boolean =>
-      eq(c.get('state') ?? null, state) && key(c).some((part) => eq(part, id));
-    const unique = new Map<string, Low>();
-    for (const c of chunks) unique.set(JSON.stringify(key(c).map((k) => str(k))), c);
-    const refs = [...unique.values()];
-    const listeners: { state: Py; id: Py; to: Py[] }[] = [];
-    for (const c of chunks) {
-      if (c.has('listen')) listeners.push({ state: key(c)[0], id: key(c)[1], to: [...iterate(c.get('listen') as Py)] });
-      for (const one of c.has('listen_in') ? iterate(c.get('listen_in') as Py) : [])
-        if (one instanceof PyDict)
-          for (const [state, id] of one) listeners.push({ state, id, to: [new PyDict([[key(c)[0], key(c)[1]]])] });
-    }
-    const missing = new PyDict();
-    const watchers: Low[] = [];
-    const lost = (state: Py, id: Py): void => {
-      const tag = `Listen_Error_|-listen_${str(id)}_|-listen_${str(state)}_|-Listen_Error`;
-      missing.set(
-        tag,
-        new PyDict<Py>([
-          ['comment', `Referenced state ${str(state)}: ${str(id)} does not exist`],
-          ['name', `listen_${str(state)}:${str(id)}`],
-          ['result', false],
-          ['changes', new PyDict()],
-        ]),
-      );
-    };
-    for (const l of listeners)
-      for (const raw of l.to) {
-        let to: Py = raw;
-        if (!(to instanceof PyDict)) {
-          const named = chunks.filter((c) => eq(c.get('__id__') ?? null, raw) || eq(c.get('name') ?? null, raw)).at(-1);
-          if (!named) continue;
-          to = new PyDict([[named.get('state') as Py, named.get('__id__') as Py]]);
-        }
-        for (const [state, id] of to as PyDict) {
-          const targets = refs.filter((c) => fits(c, state, id));
-          if (!targets.length) {
-            lost(state, id);
-            continue;
-          }
-          for (const t of targets) {
-            const ret = running.get(chunkTag(t));
-            if (!(ret instanceof PyDict) || !changed(ret)) continue;
-            const own = refs.filter((c) => fits(c, l.state, l.id));
-            if (!own.length) lost(l.state, l.id);
-            for (const c of own) watchers.push(listener(c));
-          }
-        }
-      }
+    const { watchers, missing } = listening(chunks, running);
     for (const w of watchers) graph.add(w);
     for (const [k, v] of this.callChunks(watchers, graph)) running.set(k, v);
-    for (const [k, v] of missing as PyDict<PyDict>) {
+    for (const [k, v] of missing) {
       v.set('__run_num__', this.runNumber++);
       running.set(k, v);
     }
@@ -683,54 +593,4 @@ export class StateRun {
     if (this.place.jid) rmSync(join(cachedir, 'state_pause', this.place.jid), { force: true });
     return running;
   }
-}
-
-function listener(c: Low): Low {
-  const low = new PyDict(c);
-  low.set('sfun', c.get('fun') as Py);
-  low.set('fun', 'mod_watch');
-  low.set('__id__', `listener_${str(c.get('__id__') ?? null)}`);
-  for (const k of REQUISITE_KEYWORDS) low.delete(k);
-  return low;
-}
-
-/** A comment as text. */
-function joined(comment: Py): Py {
-  return Array.isArray(comment) ? (comment as Py[]).map((c) => str(c)).join('\n') : comment;
-}
-
-/** A result in its final form: comment one text, result True, False or None; anything malformed is a failure. */
-function unified(ret: PyDict): PyDict {
-  const missing = ['name', 'result', 'changes', 'comment'].filter((k) => !ret.has(k));
-  if (!(ret.get('changes') instanceof PyDict)) return malformed(ret, null);
-  if (missing.length) return broken(`The following keys were not present in the state return: ${missing.join(', ')}.`);
-  ret.set('comment', joined(ret.get('comment') as Py));
-  const result = ret.get('result');
-  if (result !== null && result !== undefined) ret.set('result', truth(result));
-  return ret;
-}
-
-function malformed(answer: Py, _name: Py): PyDict {
-  return broken(
-    answer instanceof PyDict
-      ? "'Changes' should be a dictionary."
-      : 'Malformed state return. Data must be a dictionary type.',
-  );
-}
-function broken(text: string): PyDict {
-  return new PyDict<Py>([
-    ['result', false],
-    ['name', 'later'],
-    ['changes', new PyDict()],
-    ['comment', `An exception occurred in this state: ${text}`],
-  ]);
-}
-
-function mocked(cdata: { args: Py[]; kwargs: PyDict }): PyDict {
-  return new PyDict<Py>([
-    ['name', cdata.args[0] ?? cdata.kwargs.get('name') ?? null],
-    ['comment', 'Not called, mocked'],
-    ['changes', new PyDict()],
-    ['result', true],
-  ]);
 }

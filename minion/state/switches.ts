@@ -1,6 +1,6 @@
 /** The functions of module `state` around runs: requests, disabled states, pauses. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SaltError } from '../../bus/errors.ts';
 import { type Py, PyDict, toPy, toWire } from '../../bus/values.ts';
 import { decodeBus, encodeBus } from '../../bus/wire/payload.ts';
@@ -25,6 +25,7 @@ function readMap(path: string): PyDict {
   return v instanceof PyDict ? v : new PyDict();
 }
 function writeMap(path: string, data: PyDict): void {
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, encodeBus(toWire(data)), { mode: 0o600 });
 }
 

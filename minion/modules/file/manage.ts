@@ -202,8 +202,8 @@ export function manageFile(r: ManageRequest, given: PyDict | undefined, got: Man
     if (isFile(name) || isLink(name)) {
       const real = isLink(name) && r.follow ? realPath(name) : name;
       const asLink = !r.follow && isLink(real);
-      if (source && !asLink) {
-        const now = isFile(real) ? hashOf(real, sum?.type ?? 'sha256') : undefined;
+      if (source) {
+        const now = !asLink && isFile(real) ? hashOf(real, sum?.type ?? 'sha256') : undefined;
         if (now !== sum?.sum) {
           if (!fetch()) return missing();
           const wrong = wrongSum();

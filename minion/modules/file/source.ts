@@ -205,8 +205,6 @@ export function renderText(
     ['pillar', ctx.pillar],
     ['opts', optsOf(ctx)],
     ['saltenv', o.saltenv],
-    ['env', o.saltenv],
-    ['sls', ''],
     ...(o.more ?? []),
     ...o.context,
   ]);

@@ -158,13 +158,13 @@ export function symlink(a: Args, ctx: StateCtx): PyDict {
     } else if (!force && !on(a, 'atomic')) {
       const what = isFile(name) ? 'File' : isDir(name) ? 'Directory' : 'File system entry';
       return fail(ret, `${what} exists where the symlink ${name} should be`);
-    } else if (force && isDir(name)) paths.remove(name);
+    }
   }
   try {
     paths.symlink(target, name, { force, atomic: on(a, 'atomic'), follow });
   } catch (e) {
     if (!known(e)) throw e;
-    return fail(ret, `Unable to create new symlink ${name} -> ${target}: ${messageOf(e)}`);
+    return fail(ret, `Unable to create new symlink ${name} -> ${target}: ${paths.osError(e)}`);
   }
   say(ret, true, `Created new symlink ${name} -> ${target}`);
   changesOf(ret).set('new', name);

@@ -5,7 +5,6 @@ import { type Py, PyDict, toPy, toWire, type Wire } from '../../../bus/values.ts
 import { decodeBus, encodeBus } from '../../../bus/wire/payload.ts';
 import { dumpJson, parseJson } from '../../../sls/json.ts';
 import { mergeRecurse } from '../../../sls/merge.ts';
-import { pformat } from '../../../sls/pprint.ts';
 import type { Args } from '../../../sls/signature.ts';
 import { deepCopy, eq, str, truth } from '../../../sls/values.ts';
 import { dumpYaml, loadYaml } from '../../../sls/yaml.ts';
@@ -81,7 +80,6 @@ const SERIALIZERS: Readonly<Record<string, Serializer>> = {
     deserialize: parseJson,
   },
   configparser: { serialize: ini, deserialize: fromIni },
-  python: { serialize: (data) => pformat(data) },
   msgpack: {
     serialize: (data) => new Uint8Array(encodeBus(toWire(data))),
     deserialize: (text) => toPy(decodeBus(Buffer.from(text, 'latin1')) as Wire),
@@ -98,6 +96,9 @@ function optionMap(v: Py): PyDict {
   return out;
 }
 
+/** Stands for a value that was not there. */
+const NO_VALUE = '<_null_>';
+
 /** What became of data, key by key: old and new value where they differ. */
 export function recursiveDiff(old: PyDict, now: PyDict): PyDict {
   const out = new PyDict();
@@ -110,7 +111,7 @@ export function recursiveDiff(old: PyDict, now: PyDict): PyDict {
       out.set(
         k,
         new PyDict<Py>([
-          ['old', was ?? null],
+          ['old', was === undefined ? NO_VALUE : was],
           ['new', v],
         ]),
       );
