@@ -48,7 +48,9 @@ test('what becomes of a chunk follows from the results of what it needs', () => 
   assert.equal(status('onchanges', 'good', 'changed'), 'met');
   assert.equal(status('onchanges', 'bad'), 'onchanges');
   assert.equal(status('onchanges', 'skipped'), 'skip_req');
-  assert.equal(status('onfail', 'bad', 'good'), 'onfail');
+  assert.equal(status('onfail', 'bad', 'good'), 'met');
+  assert.equal(status('onfail', 'good'), 'onfail');
+  assert.equal(status('onfail_all', 'bad', 'good'), 'onfail');
   assert.equal(status('onfail', 'bad'), 'met');
 });
 
