@@ -64,7 +64,7 @@ export interface DispatchParts {
   processes: JobProcesses;
   log: Log;
   user: string;
-  /** Publishes and runner calls at work at once. */
+  /** Runner and wheel calls at work at once. */
   concurrency: number;
   /** Seconds for which a published reaction is sent again to a minion that comes back without having returned it. */
   delivery: number;
@@ -78,6 +78,8 @@ interface Sent {
   readonly timer: NodeJS.Timeout;
 }
 
+/** Publishes on their way at once. */
+const MOST_PUBLISHING = 64;
 /** How many reactions may wait for their returns. */
 const MOST_WAITING = 20_000;
 /** A minion that has just signed in subscribes a moment later, ms. */
@@ -93,6 +95,8 @@ export function startDispatch(p: DispatchParts): { stop(): Promise<void> } {
   const sent = new Map<string, Sent>();
   const byMinion = new Map<string, Set<string>>();
   const gate = new Gate(p.concurrency);
+  // A publish takes no process, only the disk's time: many share each trip to it.
+  const publishing = new Gate(Math.max(MOST_PUBLISHING, p.concurrency));
   let stopping = false;
 
   const forget = (jid: string): void => {
@@ -131,7 +135,7 @@ export function startDispatch(p: DispatchParts): { stop(): Promise<void> } {
 
   const publish = async (job: QueueJob, r: QueuedReaction): Promise<void> => {
     const order = localOrder(r, user, true);
-    const out = await gate.run(() => publisher.publish(order));
+    const out = await publishing.run(() => publisher.publish(order));
     if (out.error) {
       log.debug(`Reaction ${job.id}: ${out.error}`);
       return;

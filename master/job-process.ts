@@ -6,7 +6,7 @@ import { asMap } from '../bus/wire/loads.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 import type { EventToReact } from '../reactor/reactor.ts';
 import type { Order, Report } from './job-processes.ts';
-import { noteRun } from './run-files.ts';
+import { noteLongRun, noteRun } from './run-files.ts';
 import { callFunction, type Form, locate, shownArgs } from './runner-call.ts';
 import { openGround, type RunGround } from './runner-context.ts';
 
@@ -59,7 +59,9 @@ async function work(n: number, bytes: Uint8Array): Promise<Wire> {
     return { return: `'${String(call['fun'])}' is not available.`, success: false, retcode: 254, unknown: true };
   }
   if (call['announced'] !== true) await announced(n, found.lasting);
-  const forget = noteRun(opts, log, facts.jid, {
+  // What asks for the runs is to find its own.
+  const note = call['quick'] === true && !facts.fun.startsWith('runner.jobs.') ? noteLongRun : noteRun;
+  const forget = note(opts, log, facts.jid, {
     ...facts,
     fun_args: shownArgs(args, kwargs as PyDict).map((a) => toWire(a)),
   });

@@ -218,7 +218,17 @@ export class JobProcesses {
     if (announced) asked.found();
     this.send(worker, {
       n,
-      call: encodeBus({ form, fun, arg: [...arg], kwarg, jid, user, cause: cause ?? null, announced }),
+      call: encodeBus({
+        form,
+        fun,
+        arg: [...arg],
+        kwarg,
+        jid,
+        user,
+        cause: cause ?? null,
+        announced,
+        quick: this.isQuick(asked),
+      }),
     });
   }
 

@@ -7,6 +7,9 @@ import type { Opts } from '../bus/opts.ts';
 import { isWireMap, type WireMap } from '../bus/values.ts';
 import { decodeBus, encodeBus } from '../bus/wire/payload.ts';
 
+/** A run that goes on for so many ms is worth a note. */
+const LONG_MS = 50;
+
 /**
  * Notes that this process runs a runner or wheel function, in `cachedir/proc/<jid>`, for `jobs.master`. Answers what takes the note
  * away again. A folder that cannot be written is told to the log: the run goes on without a note.
@@ -29,6 +32,18 @@ export function noteRun(opts: Opts, log: Log, jid: string, facts: WireMap): () =
     return () => undefined;
   }
   return () => rmSync(path, { force: true });
+}
+
+/** The same for a run that will be over at once, by all that is known: noted only if it is not. */
+export function noteLongRun(opts: Opts, log: Log, jid: string, facts: WireMap): () => void {
+  let forget: (() => void) | undefined;
+  const timer = setTimeout(() => {
+    forget = noteRun(opts, log, jid, facts);
+  }, LONG_MS);
+  return () => {
+    clearTimeout(timer);
+    forget?.();
+  };
 }
 
 /** The runs that are noted and whose process lives; notes of dead ones are taken away. */
