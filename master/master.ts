@@ -35,6 +35,7 @@ import { type CompilePillar, type PillarQuestion, Pillars } from './pillar.ts';
 import { PillarProcess } from './pillar-process.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publish.ts';
+import { PublishLine } from './publish-line.ts';
 import { type Reactions, startReactions } from './reactions.ts';
 import { Requests } from './requests.ts';
 import { reportReturners, startEventReturn, tellState } from './returners.ts';
@@ -149,17 +150,15 @@ async function build(
   // Jobs out, returns in.
   const publishes = parts.publishes ?? (await zmqPublishes(opts));
   closers.push(() => publishes.close());
+  const line = new PublishLine<{ load: WireMap; topics: readonly string[] | undefined }>(
+    ({ load, topics }) => publishes.publish(session.publish(load as never), topics),
+    (e) => log.error(`A job could not be published: ${messageOf(e)}`),
+  );
+  closers.push(() => line.flush());
   const kept = jobCache(opts, log, store, tellState(bus, log, 'master_job_cache'));
   closers.push(async () => kept.spool?.close());
   const jobs = new Jobs(kept.returner, kept.ctx, bus, log);
-  const publisher = new Publisher(
-    opts,
-    bus,
-    jobs,
-    expected,
-    (load, topics) => publishes.publish(session.publish(load as never), topics),
-    log,
-  );
+  const publisher = new Publisher(opts, bus, jobs, expected, (load, topics) => line.push({ load, topics }), log);
   const presence = new Presence(
     bus,
     cache,
