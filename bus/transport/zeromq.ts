@@ -48,8 +48,9 @@ const LINGER = { replies: 1000, publishes: 1, requests: 0 } as const;
 const FLUSH_MS = 1000;
 const BIND_TRIES = 20;
 const BIND_WAIT_MS = 15;
-/** Messages read in one go before timers and other sockets get their turn. */
+/** Messages read in one go before timers and other sockets get their turn, and the most milliseconds for it. */
 const BURST = 128;
+const BURST_MS = 4;
 
 const address = (host: string, port: number | '*'): string =>
   `tcp://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
@@ -211,6 +212,7 @@ export class ZmqRequestServer implements RequestServer {
 
   private async read(): Promise<void> {
     let burst = 0;
+    let end = 0;
     while (this.state === 'open') {
       let parts: Buffer[];
       try {
@@ -222,7 +224,8 @@ export class ZmqRequestServer implements RequestServer {
       }
       if (this.state !== 'open') return;
       this.take(parts);
-      if (++burst >= BURST) {
+      if (burst++ === 0) end = performance.now() + BURST_MS;
+      else if (burst >= BURST || performance.now() > end) {
         burst = 0;
         await turn();
       }
@@ -551,6 +554,7 @@ export class ZmqPublishClient implements PublishClient {
 
   private async read(): Promise<void> {
     let burst = 0;
+    let end = 0;
     while (!this.closed) {
       let parts: Buffer[];
       try {
@@ -562,7 +566,8 @@ export class ZmqPublishClient implements PublishClient {
       }
       const frame = parts.at(-1);
       if (frame && !this.closed) this.subject.next(frame);
-      if (++burst >= BURST) {
+      if (burst++ === 0) end = performance.now() + BURST_MS;
+      else if (burst >= BURST || performance.now() > end) {
         burst = 0;
         await turn();
       }
