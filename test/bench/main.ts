@@ -14,7 +14,7 @@ import { firer } from './traffic.ts';
 
 /*
  * Speed and memory of the product, beside a real Salt where one is given: both sides in turn, the same programs against both, medians of the
- * rounds. Prints a table and, with --json FILE or on standard error, one line of JSON a measurement. Nothing here passes or fails.
+ * rounds. Prints a table and, with --json, a line of JSON for each measurement and each row. Nothing here passes or fails.
  */
 
 const CASES: readonly Case[] = [
